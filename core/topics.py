@@ -1,0 +1,94 @@
+"""Topics: their names, partitions and what is kept, and creating them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.settings import Kafka
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+KEEP = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic and how long its records are kept.
+
+    Attributes:
+        name: full name, prefix included.
+        config: topic settings in Kafka's own names.
+    """
+
+    name: str
+    partitions: int
+    config: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Every topic's full name.
+
+    `ingest_progress` and `snapshots_*` are internal and compacted: where a run's reading stands,
+    and the state of a stage.
+    """
+
+    streams: str
+    frames_live: str
+    frames_batch: str
+    detections: str
+    tracks: str
+    events: str
+    stream_status: str
+    dead_letters: str
+    ingest_progress: str
+    snapshots_analyse: str
+
+    @classmethod
+    def of(cls, kafka: Kafka) -> Topics:
+        """The names under `kafka.prefix`."""
+        p = kafka.prefix
+        return cls(
+            streams=f"{p}streams",
+            frames_live=f"{p}frames.live",
+            frames_batch=f"{p}frames.batch",
+            detections=f"{p}detections",
+            tracks=f"{p}tracks",
+            events=f"{p}events",
+            stream_status=f"{p}stream-status",
+            dead_letters=f"{p}dead-letters",
+            ingest_progress=f"{p}ingest-progress",
+            snapshots_analyse=f"{p}snapshots.analyse",
+        )
+
+
+def definitions(kafka: Kafka) -> tuple[Topic, ...]:
+    """All topics with their settings; the frames of a stream and its detections share a partition number."""
+    names = Topics.of(kafka)
+    size = {"max.message.bytes": str(kafka.max_message_bytes)}
+    compact = {
+        "cleanup.policy": "compact",
+        "min.cleanable.dirty.ratio": "0.1",
+        "segment.ms": str(HOUR_MS),
+        "retention.ms": str(KEEP),
+        **size,
+    }
+
+    def kept(ms: int, **more: str) -> dict[str, str]:
+        return {"cleanup.policy": "delete", "retention.ms": str(ms), **size, **more}
+
+    n = kafka.partitions
+    live = {"retention.bytes": str(kafka.frames_live_bytes), "segment.bytes": str(64 * 1024**2)}
+    batch = {"segment.bytes": str(64 * 1024**2)}
+    return (
+        Topic(names.streams, n, compact),
+        Topic(names.frames_live, n, kept(DAY_MS, **live)),
+        Topic(names.frames_batch, n, kept(KEEP, **batch)),
+        Topic(names.detections, n, kept(12 * HOUR_MS)),
+        Topic(names.tracks, n, kept(12 * HOUR_MS)),
+        Topic(names.events, n, kept(7 * DAY_MS)),
+        Topic(names.stream_status, n, kept(7 * DAY_MS)),
+        Topic(names.dead_letters, n, kept(14 * DAY_MS)),
+        Topic(names.ingest_progress, n, compact),
+        Topic(names.snapshots_analyse, n, compact),
+    )

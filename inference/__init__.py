@@ -1,0 +1,1 @@
+"""Models: fetching, conversion, the local model server, the client."""

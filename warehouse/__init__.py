@@ -1,0 +1,1 @@
+"""The stores: ClickHouse, LanceDB, the control database, media."""

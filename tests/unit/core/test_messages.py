@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import messages as m
+from core.contracts import examples
 from core.errors import BadMessage
 
 JSON_DECODERS = [m.decode_spec, m.decode_detections, m.decode_tracks, m.decode_event, m.decode_status]
@@ -29,8 +30,6 @@ def test_no_bytes_raise_anything_else(value: bytes) -> None:
 
 
 def test_a_truncated_frame_is_a_bad_message() -> None:
-    from core.contracts import examples  # noqa: PLC0415  # only this test reads them
-
     value = m.encode_frame(msgspec.convert(examples("frames")[1], m.FramesMessage))
     with pytest.raises(BadMessage):
         m.decode_frames(value[:-3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,6 @@ from core.errors import ConfigError
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    import os  # noqa: PLC0415  # names only what this fixture clears
-
     for name in list(os.environ):
         if name.startswith("SIGHTLINE_"):
             monkeypatch.delenv(name)

@@ -61,6 +61,12 @@ DEFINITIONS = (
         ("lane",),
     ),
     Metric(
+        "sightline_views_total",
+        "counter",
+        "Pictures of tracks by outcome: taken, frame_gone, bad_frame, bad_crop.",
+        ("keyspace", "outcome"),
+    ),
+    Metric(
         "sightline_events_total", "counter", "Event messages published, by analytic and phase.", ("analytic", "phase")
     ),
     Metric("sightline_sink_rows_total", "counter", "Rows written, by store and table.", ("store", "table")),

@@ -48,6 +48,12 @@ DEFINITIONS = (
         "Messages a stage has finished, by outcome: done, replayed, dead_lettered.",
         ("stage", "outcome"),
     ),
+    Metric(
+        "sightline_stage_retries_total",
+        "counter",
+        "Attempts of a stage that failed for now and were made again, by the error's kind.",
+        ("stage", "kind"),
+    ),
     Metric("sightline_stage_commits_total", "counter", "Offsets a stage has committed, by partition cut.", ("stage",)),
     Metric("sightline_stage_snapshot_bytes", "gauge", "Bytes of a stage's last snapshot.", ("stage",)),
     Metric("sightline_detect_batch_size", "histogram", "Frames in one call of the detector.", ("model",), BATCH),

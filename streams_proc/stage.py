@@ -1,17 +1,24 @@
 """What a stage is: records in, outputs out, and nothing about how they are delivered.
 
-`streams_proc.line` and `streams_proc.host` deliver: a handler never sees Kafka, offsets to commit,
-generations or retries. It may not assume that a record comes once: after a crash the same records
-come again, with the state that was restored for them.
+`streams_proc.line` delivers: a handler never sees offsets to commit, generations or retries. It
+may not assume that a record comes once: after a crash the same records come again, with the state
+that was restored for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from core.errors import PoisonError
+
+
+class TopicPartition(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    partition: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,16 @@ class Record:
     value: bytes | None
     headers: Mapping[str, bytes] = field(default_factory=dict)
     timestamp_ms: int = 0
+
+    @property
+    def tp(self) -> TopicPartition:
+        """Where it lies."""
+        return TopicPartition(self.topic, self.partition)
+
+    @property
+    def size(self) -> int:
+        """Bytes of key and value."""
+        return len(self.key or b"") + len(self.value or b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +71,26 @@ Outcome: TypeAlias = Sequence[Output] | Poison
 
 
 class Handler(Protocol):
-    """A stage without state, shared by all partitions, or with `snapshot` one for each partition."""
+    """A stage without state: one object for all partitions."""
 
     async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
         """The outcome of each record, in the records' order.
 
-        A handler without state may be called again before it has answered; one with state never.
+        Records of one partition come in order; it may be called again before it has answered.
 
         Raises:
-            PoisonError: only for a call of one record; a call of more is then made record by record.
-            TransientError: the same call is made again, later.
+            TransientError: the same call is made again, later, until it succeeds.
+            Exception: anything else ends the process; the records come again after a restart.
         """
         ...
 
 
 class StatefulHandler(Handler, Protocol):
-    """A stage whose state lives in memory, one object for each partition it holds."""
+    """A stage whose state lives in memory: one object for each partition it holds.
+
+    `handle` is never called before the last call has answered. A call that raises TransientError
+    leaves the state as it was before the call, because the same call is made again.
+    """
 
     def snapshot(self) -> bytes | None:
         """The state after the last answered record; None when there is nothing to keep."""
@@ -78,3 +99,33 @@ class StatefulHandler(Handler, Protocol):
     def restore(self, data: bytes) -> None:
         """Become what `snapshot` gave. Raises SnapshotError for what it cannot read."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class StatelessStage:
+    """A stage whose handler gets batches across partitions.
+
+    Attributes:
+        name: of the stage, its consumer group and its metrics.
+        topics: what it reads; when several wait, the first goes first.
+        batch: most records of one call.
+        linger_s: how long a call waits to be full.
+        in_flight: calls at once.
+    """
+
+    name: str
+    topics: tuple[str, ...]
+    handler: Handler
+    batch: int
+    linger_s: float = 0.0
+    in_flight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StatefulStage:
+    """A stage with a handler for each partition, whose state is kept on the topic `snapshots`."""
+
+    name: str
+    topic: str
+    snapshots: str
+    make: Callable[[], StatefulHandler]

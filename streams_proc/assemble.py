@@ -1,0 +1,54 @@
+"""A stage with all it needs around it, from its definition."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from core.settings import Settings
+from core.topics import Topics
+from streams_proc.dead_letters import DeadLetters
+from streams_proc.host import FaustHost
+from streams_proc.line import Means
+from streams_proc.origin import KafkaOrigin
+from streams_proc.pressure import Pressure
+from streams_proc.publish import KafkaPublisher
+from streams_proc.serve import Line, serve
+from streams_proc.stage import StatefulStage, StatelessStage
+from streams_proc.stateful import StatefulLine
+from streams_proc.stateless import StatelessLine
+
+
+async def work(
+    settings: Settings,
+    stage: StatelessStage | StatefulStage,
+    stopping: asyncio.Event,
+    instance: str | None = None,
+    beside: Sequence[Coroutine[Any, Any, None]] = (),
+) -> None:
+    """Run one stage until `stopping`.
+
+    Args:
+        instance: of this process among those of the stage on this machine, for static membership.
+        beside: what else the process does.
+    """
+    topics = stage.topics if isinstance(stage, StatelessStage) else (stage.topic,)
+    host = FaustHost(settings, stage.name, topics, instance)
+    with contextlib.closing(KafkaPublisher(settings.kafka, stage.name)) as publisher:
+        means = Means(
+            group=host,
+            publisher=publisher,
+            origin=KafkaOrigin(settings.kafka, stage.name),
+            letters=DeadLetters(Topics.of(settings.kafka).dead_letters, stage.name),
+            cut_messages=settings.analyse.snapshot_messages,
+            cut_s=settings.analyse.snapshot_s,
+        )
+        pressure = Pressure(host.pause, host.resume)
+        line: Line = (
+            StatelessLine(stage, means, pressure)
+            if isinstance(stage, StatelessStage)
+            else StatefulLine(stage, means, pressure)
+        )
+        await serve(host, line, stopping, beside)

@@ -1,0 +1,142 @@
+"""Faust, for what it is good at: membership of the consumer group, and delivery.
+
+No Tables, no acknowledgements, no transactions: `streams_proc.line` commits. See docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import faust
+from faust.types import TP
+
+from core import log
+from core.errors import FatalError
+from core.settings import Settings
+from streams_proc.stage import Record, TopicPartition
+
+SESSION_S = 6.0
+HEARTBEAT_S = 2.0
+DAY_S = 86_400.0
+FETCH_BYTES = 2 * 1024**2
+POLL_RECORDS = 200
+_log = log.get(__name__)
+
+
+class Line(Protocol):
+    """Where records are delivered to."""
+
+    def offer(self, generation: int, record: Record) -> None:
+        """A record has been delivered."""
+        ...
+
+
+class FaustHost:
+    """One Faust application: its group, its topics, and the line they are delivered to.
+
+    Args:
+        name: of the stage; the group is the same with the prefix.
+        instance: makes the membership static, so that a restart within the session costs no
+            rebalance; no two living processes of a host may have the same. None: dynamic.
+    """
+
+    def __init__(self, settings: Settings, name: str, topics: Sequence[str], instance: str | None = None) -> None:
+        self._name = name
+        folder = settings.data_dir / "faust" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        self.app = faust.App(**_options(settings, name, folder, instance))
+        self._topics = topics
+        self._line: Line | None = None
+        for topic in topics:
+            self._deliver(topic)
+
+    @property
+    def generation(self) -> int:
+        """Number of the membership that holds now."""
+        return int(self.app.consumer_generation_id)
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
+        """Commit the next offsets; False when the partitions have gone to someone else."""
+        done: bool = await self.app.consumer._commit({TP(*tp): offset for tp, offset in offsets.items()})
+        return done
+
+    def pause(self, tp: TopicPartition) -> None:
+        """Do not fetch from a partition for now."""
+        self.app.consumer.on_buffer_full(TP(*tp))
+
+    def resume(self, tp: TopicPartition) -> None:
+        """Fetch from it again."""
+        self.app.consumer.on_buffer_drop(TP(*tp))
+
+    async def start(self, line: Line) -> None:
+        """Join the group and deliver to `line`."""
+        self._line = line
+        for name in ("faust", "mode", "aiokafka"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self.app.finalize()
+        await self.app.start()
+
+    async def stop(self) -> None:
+        """Leave the group."""
+        await self.app.stop()
+
+    async def crashed(self) -> None:
+        """Return never; raise when Faust has given up."""
+        while not self.app.crashed:  # noqa: ASYNC110  # Faust has no event for it
+            await asyncio.sleep(0.2)
+        raise FatalError(f"Faust has ended: {self.app.crash_reason!r}")
+
+    def _deliver(self, topic: str) -> None:
+        source = self.app.topic(topic, key_type=bytes, value_type=bytes, acks=False)
+
+        async def agent(stream: Any) -> None:
+            async for event in stream.noack().events():
+                assert self._line is not None
+                self._line.offer(event.message.generation_id, _record(event.message))
+
+        self.app.agent(source, name=f"{self._name}-{topic}", concurrency=1)(agent)
+
+
+def _record(message: Any) -> Record:
+    return Record(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.key,
+        message.value,
+        dict(message.headers or ()),
+        int((message.timestamp or 0) * 1000),
+    )
+
+
+def _options(settings: Settings, name: str, folder: Path, instance: str | None) -> dict[str, Any]:
+    kafka = settings.kafka
+    static = {} if instance is None else {"consumer_group_instance_id": f"{name}-{socket.gethostname()}-{instance}"}
+    return {
+        "id": kafka.prefix + name,
+        "broker": [f"kafka://{address}" for address in kafka.address.split(",")],
+        "broker_client_id": f"sightline-{name}",
+        "broker_session_timeout": SESSION_S,
+        "broker_rebalance_timeout": SESSION_S,
+        "broker_heartbeat_interval": HEARTBEAT_S,
+        # a long wait for a model server must not cost the membership: the heartbeat says who lives
+        "broker_max_poll_interval": DAY_S,
+        "broker_max_poll_records": POLL_RECORDS,
+        "consumer_max_fetch_size": FETCH_BYTES,
+        "consumer_auto_offset_reset": "earliest",
+        "stream_wait_empty": False,
+        "stream_processing_timeout": DAY_S * 365,
+        "producer_linger": 0.005,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "web_enabled": False,
+        "autodiscover": False,
+        "datadir": str(folder),
+        "worker_redirect_stdouts": False,
+        **static,
+    }

@@ -1,0 +1,118 @@
+"""Outputs to Kafka, and knowing when all of them have arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from core.errors import BrokerUnavailable, FatalError
+from core.kafka import producer
+from core.settings import Kafka
+from streams_proc.stage import Output
+
+
+class Tally:
+    """What of a group of outputs has not been confirmed yet. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open = 0
+        self._error: str | None = None
+        self._waiter: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
+
+    def add(self) -> None:
+        """One more output is on its way."""
+        with self._lock:
+            self._open += 1
+
+    def settle(self, error: str | None) -> None:
+        """One output has arrived, or failed for good."""
+        with self._lock:
+            self._open -= 1
+            self._error = self._error or error
+            waiter = self._waiter if self._open == 0 else None
+        if waiter is not None:
+            loop, future = waiter
+            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+                loop.call_soon_threadsafe(_wake, future)
+
+    async def confirmed(self) -> None:
+        """Return once every output has arrived; nothing may be added meanwhile.
+
+        Raises:
+            BrokerUnavailable: an output was given up.
+        """
+        with self._lock:
+            future = asyncio.get_running_loop().create_future()
+            if self._open:
+                self._waiter = (asyncio.get_running_loop(), future)
+            else:
+                future.set_result(None)
+        await future
+        if self._error is not None:
+            raise BrokerUnavailable(f"an output was not acknowledged: {self._error}")
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Publisher(Protocol):
+    """Sends outputs, in order for each partition."""
+
+    async def send(self, output: Output, tally: Tally, partition: int = -1) -> None:
+        """Hand one output over, waiting while the buffer is full; `tally` hears of its fate."""
+        ...
+
+
+class KafkaPublisher:
+    """One idempotent producer and the thread that serves its answers."""
+
+    def __init__(self, kafka: Kafka, name: str, **more: Any) -> None:
+        self._producer: Producer = producer(kafka, name, **more)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name=f"{name}-deliveries", daemon=True)
+        self._thread.start()
+
+    async def send(self, output: Output, tally: Tally, partition: int = -1) -> None:
+        """Hand one output over, waiting while the buffer is full.
+
+        Raises:
+            FatalError: the producer refuses the record for good.
+        """
+
+        def arrived(error: KafkaError | None, _: Message) -> None:
+            tally.settle(None if error is None else str(error))
+
+        tally.add()
+        while True:
+            try:
+                self._producer.produce(
+                    output.topic,
+                    key=output.key,
+                    value=output.value,
+                    headers=list(output.headers.items()),
+                    on_delivery=arrived,
+                    partition=partition,
+                )
+                return
+            except BufferError:
+                await asyncio.sleep(0.01)
+            except KafkaException as error:
+                tally.settle(str(error))
+                raise FatalError(f"a record of {len(output.value or b'')} bytes for {output.topic}: {error}") from error
+
+    def _serve(self) -> None:
+        while not self._stop.is_set():
+            self._producer.poll(0.1)
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Wait for what is on its way and stop the thread."""
+        self._producer.flush(timeout_s)
+        self._stop.set()
+        self._thread.join(timeout_s)

@@ -1,0 +1,93 @@
+"""A process from its start to SIGTERM or its first error."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+from core import log
+from core.errors import SnapshotError
+from streams_proc.host import FaustHost
+from streams_proc.host import Line as Delivery
+
+FINISH_S = 15.0
+LEAVE_S = 5.0
+_log = log.get(__name__)
+
+
+class Line(Delivery, Protocol):
+    """What runs between delivery and commit."""
+
+    async def run(self) -> None:
+        """Work until `stop`."""
+        ...
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        ...
+
+
+async def serve(
+    host: FaustHost, line: Line, stopping: asyncio.Event, beside: Sequence[Coroutine[Any, Any, None]] = ()
+) -> None:
+    """Join the group and work until `stopping`: then finish what is begun, commit and leave.
+
+    Args:
+        beside: what else the process does; it is cancelled at the end.
+
+    Raises:
+        Exception: the first error of the line, of Faust or of what runs beside.
+    """
+    working = asyncio.create_task(line.run())
+    others = [asyncio.create_task(each) for each in (host.crashed(), *beside)]
+    wish = asyncio.create_task(stopping.wait())
+    try:
+        await host.start(line)
+        done, _ = await asyncio.wait({working, wish, *others}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {wish}:
+            task.result()
+        line.stop()
+        async with asyncio.timeout(FINISH_S):
+            await working
+    finally:
+        for task in (working, wish, *others):
+            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                await host.stop()
+
+
+def run(name: str, main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
+    """Run a process's main coroutine; returns its exit code."""
+    try:
+        asyncio.run(_until_signal(main))
+    except TimeoutError:
+        _log.warning("stopped with work unfinished; it is done again at the next start", stage=name)
+    except Exception as error:  # whatever it is, the process ends with one line and is started again
+        cause = _first(error)
+        _log.error("stopped", stage=name, kind=type(cause).__name__, reason=str(cause), remedy=_remedy(name, cause))
+        return 1
+    return 0
+
+
+async def _until_signal(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await main(stopping)
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _remedy(name: str, error: BaseException) -> str:
+    if isinstance(error, SnapshotError):
+        return f"python -m streams_proc {name} --replay  # begins again with the first record that is still kept"
+    return ""

@@ -1,0 +1,122 @@
+"""The line of a stage without state: batches across partitions, several at once, finished in order."""
+
+from __future__ import annotations
+
+import asyncio
+
+from core.metrics import counter
+from streams_proc.gather import Gather, Held
+from streams_proc.line import Means, Progress, outcomes_of, publish, start_of
+from streams_proc.pressure import Pressure
+from streams_proc.publish import Tally
+from streams_proc.stage import Outcome, Record, StatelessStage, TopicPartition
+
+Admitted = list[tuple[Progress, Record]]
+
+
+class StatelessLine:
+    """Takes what Faust delivers, asks the handler, publishes, commits.
+
+    What is committed has been answered, and all its outputs confirmed.
+    """
+
+    def __init__(self, stage: StatelessStage, means: Means, pressure: Pressure) -> None:
+        self._stage = stage
+        self._means = means
+        self._gather = Gather(stage.topics, pressure)
+        self._slots = asyncio.Semaphore(stage.in_flight)
+        self._begun: asyncio.Queue[tuple[Admitted, asyncio.Task[list[Outcome] | None]] | None] = asyncio.Queue()
+        self._progress: dict[TopicPartition, Progress] = {}
+        self._tally = Tally()
+        self._since_cut = 0
+        self._cut_lock = asyncio.Lock()
+        self._cutting: asyncio.Task[None] | None = None
+
+    def offer(self, generation: int, record: Record) -> None:
+        """A record has been delivered."""
+        self._gather.put(Held(generation, record))
+
+    def stop(self) -> None:
+        """Begin nothing more; `run` returns after what is begun has been finished and committed."""
+        self._gather.close()
+
+    async def run(self) -> None:
+        """Work until `stop`. Raises what ended the line, in an exception group."""
+        async with asyncio.TaskGroup() as tasks:
+            timer = tasks.create_task(self._cut_by_time())
+            begin = tasks.create_task(self._begin(tasks))
+            await self._finish(tasks)
+            await begin
+            timer.cancel()
+            await self._cut()
+
+    async def _begin(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            await self._slots.acquire()
+            held = await self._gather.take(self._stage.batch, self._stage.linger_s)
+            if held is None:
+                break
+            admitted = await self._admit(held)
+            if not admitted:
+                self._slots.release()
+                continue
+            records = [record for _, record in admitted]
+            generation = admitted[0][0].generation
+            call = outcomes_of(self._means, self._stage.handler, records, self._stage.name, generation)
+            self._begun.put_nowait((admitted, tasks.create_task(call)))
+        self._begun.put_nowait(None)
+
+    async def _admit(self, held: list[Held]) -> Admitted:
+        """The records of the generation that holds, each the next of its partition."""
+        group = self._means.group
+        for generation, record in held:
+            if generation == group.generation and not self._knows(record.tp, generation):
+                _, start = await start_of(self._means, record.tp, self._stage.name)
+                self._progress[record.tp] = Progress.begin(record.tp, generation, start)
+        admitted: Admitted = []
+        for generation, record in held:
+            if generation == group.generation and self._knows(record.tp, generation):
+                progress = self._progress[record.tp]
+                if progress.admits(record, self._stage.name):
+                    admitted.append((progress, record))
+        return admitted
+
+    def _knows(self, tp: TopicPartition, generation: int) -> bool:
+        progress = self._progress.get(tp)
+        return progress is not None and progress.generation == generation
+
+    async def _finish(self, tasks: asyncio.TaskGroup) -> None:
+        """In the order in which calls began, which is the records' order in every partition."""
+        while (begun := await self._begun.get()) is not None:
+            admitted, call = begun
+            outcomes = await call
+            self._slots.release()
+            if outcomes is None:
+                continue
+            for (progress, record), outcome in zip(admitted, outcomes, strict=True):
+                await publish(self._means, record, outcome, self._tally)
+                progress.done = record.offset + 1
+            self._since_cut += len(admitted)
+            if self._since_cut >= self._means.cut_messages:
+                if self._cutting is not None:
+                    await self._cutting
+                self._cutting = tasks.create_task(self._cut())
+
+    async def _cut_by_time(self) -> None:
+        while True:
+            await asyncio.sleep(self._means.cut_s)
+            await self._cut()
+
+    async def _cut(self) -> None:
+        async with self._cut_lock:
+            # one cut: no await until everything of it is taken
+            self._since_cut = 0
+            generation = self._means.group.generation
+            tally, self._tally = self._tally, Tally()
+            offsets = {}
+            for tp, progress in self._progress.items():
+                if progress.generation == generation and progress.done > progress.cut:
+                    offsets[tp] = progress.cut = progress.done
+            await tally.confirmed()
+            if offsets and self._means.group.generation == generation and await self._means.group.commit(offsets):
+                counter("sightline_stage_commits_total").labels(self._stage.name).inc(len(offsets))

@@ -1,0 +1,1 @@
+"""How ClickHouse is talked to: schema, migrations, columns of messages, questions."""

@@ -1,0 +1,1 @@
+"""Numbered steps of the schema; see `warehouse.clickhouse.migration`."""

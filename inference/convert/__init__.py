@@ -1,0 +1,1 @@
+"""From published weights to SavedModels. Runs in a process of its own: it loads TensorFlow."""

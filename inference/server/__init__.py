@@ -1,0 +1,1 @@
+"""A model server for one machine: SavedModels behind TensorFlow Serving's gRPC services."""

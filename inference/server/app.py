@@ -1,0 +1,97 @@
+"""The server's parts put together, in the order in which they start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import tensorflow as tf
+
+from core import log
+from core.errors import FatalError, ModelError, SetupError
+from core.settings import Settings
+from inference.protos import (
+    ModelVersionStatus,
+    add_ModelServiceServicer_to_server,
+    add_PredictionServiceServicer_to_server,
+)
+from inference.server import machine
+from inference.server.gate import Gate
+from inference.server.loaded import Loaded
+from inference.server.services import ModelService, PredictionService, health
+from inference.server.versions import Versions
+from inference.serving_config import BATCHING_FILE, MODELS_FILE, Batching, parse_batching, parse_models
+from inference.wire import CHANNEL_OPTIONS
+
+POLL_S = 1.0
+GRACE_S = 10.0
+
+
+async def serve(settings: Settings) -> None:
+    """Load, warm up, then answer until SIGTERM or SIGINT. Raises FatalError when it cannot begin."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    reduced = machine.configure(tf, settings.models)
+    batching = parse_batching(_read(settings.models_dir / BATCHING_FILE))
+    versions = Versions(lambda folder, key: Loaded(folder, key, batching))
+    await asyncio.to_thread(_first_load, versions, settings.models_dir)
+    server = _server(versions, batching)
+    address = f"{settings.models.host}:{settings.models.port}"
+    _bind(server, address)
+    await server.start()
+    log.get(__name__).info("serving", address=address, models=versions.names(), bfloat16=reduced)
+    poll = asyncio.create_task(_poll(versions))
+    await stopped.wait()
+    poll.cancel()
+    await server.stop(GRACE_S)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise SetupError(f"{path} cannot be read; `sightline models fetch` writes it") from error
+
+
+def _first_load(versions: Versions, models_dir: Path) -> None:
+    versions.follow(parse_models(_read(models_dir / MODELS_FILE)))
+    for name in versions.names():
+        known = versions.states(name)
+        if not any(version.state == ModelVersionStatus.AVAILABLE for version in known):
+            why = next((version.error for version in known if version.error), "its folder has no version")
+            raise ModelError(f"model {name} cannot be served: {why}")
+
+
+def _server(versions: Versions, batching: Batching) -> grpc.aio.Server:
+    running = batching.num_batch_threads * batching.max_batch_size
+    gate = Gate(running, batching.max_enqueued_batches * batching.max_batch_size)
+    workers = ThreadPoolExecutor(running, thread_name_prefix="predict")
+    server = grpc.aio.server(options=CHANNEL_OPTIONS)
+    add_PredictionServiceServicer_to_server(PredictionService(versions, gate, workers), server)
+    add_ModelServiceServicer_to_server(ModelService(versions), server)
+    server.add_generic_rpc_handlers((health(),))
+    return server
+
+
+def _bind(server: grpc.aio.Server, address: str) -> None:
+    try:
+        bound = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise _taken(address) from error
+    if not bound:
+        raise _taken(address)
+
+
+def _taken(address: str) -> FatalError:
+    return SetupError(f"{address} cannot be bound; SIGHTLINE_MODELS__PORT moves the model server to another port")
+
+
+async def _poll(versions: Versions) -> None:
+    """A new version folder is served without a restart."""
+    while True:
+        await asyncio.sleep(POLL_S)
+        await asyncio.to_thread(versions.refresh)

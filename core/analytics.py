@@ -271,7 +271,8 @@ def _path(error: ValidationError) -> str:
 
 def _sentence(error: ValidationError) -> str:
     """The validator's own words, but for what is forbidden together, which the schema says better."""
-    return str(error.validator_value["description"]) if error.validator == "not" else error.message
+    rule = error.validator_value
+    return str(rule["description"]) if error.validator == "not" and isinstance(rule, dict) else error.message
 
 
 def _filled(schema: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""Overlaps of boxes, and which of several boxes of one thing is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.messages import Box
+
+Boxes = NDArray[np.float64]
+"""Corners, shape `[N, 4]`: x_min, y_min, x_max, y_max."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One thing that a detector saw in one frame.
+
+    Attributes:
+        position: in the frame's list of detections.
+    """
+
+    label: str
+    score: float
+    box: Box
+    position: int
+
+
+def corners(boxes: Sequence[Box]) -> Boxes:
+    """`boxes` as one array; `[0, 4]` when there are none."""
+    return np.array(boxes, dtype=np.float64).reshape(-1, 4)
+
+
+def overlaps(one: Boxes, other: Boxes) -> NDArray[np.float64]:
+    """Intersection over union, `[len(one), len(other)]`; 0 where both are without area."""
+    shared = _shared(one, other)
+    union = _areas(one)[:, None] + _areas(other)[None, :] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def covered(one: Boxes, other: Boxes) -> NDArray[np.float64]:
+    """Intersection over the smaller area, `[len(one), len(other)]`: 1 where one lies within the other."""
+    shared = _shared(one, other)
+    smaller = np.minimum(_areas(one)[:, None], _areas(other)[None, :])
+    return np.divide(shared, smaller, out=np.zeros_like(shared), where=smaller > 0)
+
+
+def best_of_overlapping(seen: Sequence[Seen], iou: float) -> list[Seen]:
+    """The highest score of each heap of boxes above `iou`, whatever their labels.
+
+    Equal scores keep the earlier position, so the same detections always keep the same boxes.
+    """
+    ranked = sorted(seen, key=lambda s: (-s.score, s.position))
+    matrix = overlaps(corners([s.box for s in ranked]), corners([s.box for s in ranked]))
+    kept: list[int] = []
+    for i in range(len(ranked)):
+        if all(matrix[i, k] <= iou for k in kept):
+            kept.append(i)
+    return [ranked[i] for i in kept]
+
+
+def _areas(boxes: Boxes) -> NDArray[np.float64]:
+    sides = np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None)
+    return np.asarray(sides[:, 0] * sides[:, 1])
+
+
+def _shared(one: Boxes, other: Boxes) -> NDArray[np.float64]:
+    low = np.maximum(one[:, None, :2], other[None, :, :2])
+    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
+    sides = np.clip(high - low, 0.0, None)
+    return np.asarray(sides[..., 0] * sides[..., 1])

@@ -1,0 +1,61 @@
+"""When a thing is followed, believed and given up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+CONTINUE_SHARE = 0.5
+"""A followed thing is recognised again from this share of the score that begins a visit."""
+
+DUPLICATE_IOU = 0.7
+"""Boxes that overlap more than this are one thing twice (a car that is also seen as a truck)."""
+
+ANY_LABEL_IOU = 0.3
+"""The same where labels mean nothing."""
+
+DOUBTFUL_GAP_S = 0.3
+"""A thing that is not a visit yet is given up when it is missed for longer than this."""
+
+LEAST_FRAMES_MISSED = 2.5
+"""Rare frames stretch every gap to this many of them: one miss never ends a visit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How one follower follows.
+
+    Attributes:
+        min_score: of a detection that begins a track.
+        min_duration_s, min_boxes: a track is believed (a visit) from both on.
+        max_gap_s: a visit lasts on while its thing is missed for less than this.
+        any_label: labels mean nothing: one thing for boxes of whatever label.
+    """
+
+    min_score: float
+    min_duration_s: float
+    min_boxes: int
+    max_gap_s: float
+    any_label: bool = False
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any], min_score: float) -> Rules:
+        """The rules in an analytic's parameters; `min_score` where they name none."""
+        return cls(
+            min_score=float(parameters.get("min_score", min_score)),
+            min_duration_s=float(parameters["min_duration_s"]),
+            min_boxes=int(parameters["min_boxes"]),
+            max_gap_s=float(parameters["max_gap_s"]),
+            any_label=parameters.get("labels") == "any",
+        )
+
+    @property
+    def continue_score(self) -> float:
+        """Detections below this are not looked at."""
+        return self.min_score * CONTINUE_SHARE
+
+    @property
+    def duplicate_iou(self) -> float:
+        """Boxes above this overlap are one thing."""
+        return ANY_LABEL_IOU if self.any_label else DUPLICATE_IOU

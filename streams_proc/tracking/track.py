@@ -1,0 +1,81 @@
+"""A followed thing: what is remembered of it, and what is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from core.ids import Seq, TrackId
+from core.messages import Box
+
+Kind = Literal["object", "face"]
+
+CLEARLY_MORE = 1.25
+"""By how much another label must lead before a track takes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a frame was.
+
+    Attributes:
+        media_s: presentation seconds from the source's begin.
+        ts_ms: wall time.
+        clock_s: never falls and never stands still, whatever the presentation times do.
+    """
+
+    seq: Seq
+    media_s: float
+    ts_ms: int
+    clock_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A believed track in one frame.
+
+    Attributes:
+        score: of this frame's detection; `best_score` is the track's highest so far.
+        detection: position of its detection in the frame's list.
+        begin: the track's first frame, also from before it was believed.
+    """
+
+    track_id: TrackId
+    kind: Kind
+    label: str
+    score: float
+    box: Box
+    detection: int
+    best_score: float
+    begin: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A believed track that is given up; `last` is the last frame it was seen in."""
+
+    track_id: TrackId
+    last: Moment
+
+
+@dataclass(slots=True)
+class Track:
+    """What a follower remembers of one thing; `plane` is where its kind of label is matched."""
+
+    plane: int
+    begin: Moment
+    last: Moment
+    track_id: TrackId | None = None
+    label: str = ""
+    best_score: float = 0.0
+    boxes: int = 0
+    votes: dict[str, float] = field(default_factory=dict)
+
+    def see(self, label: str, score: float, moment: Moment) -> None:
+        """Take one more detection; the label is what has most of the scores, and keeps until clearly beaten."""
+        self.last = moment
+        self.boxes += 1
+        self.best_score = max(self.best_score, score)
+        self.votes[label] = self.votes.get(label, 0.0) + score
+        if self.votes[label] > self.votes.get(self.label, 0.0) * CLEARLY_MORE:
+            self.label = label

@@ -105,6 +105,7 @@ class UploadRow:
     state: UploadState
     received: int
     created_ms: int
+    updated_ms: int
     size: int | None = None
     media_key: str | None = None
     account_id: str = ""

@@ -1,0 +1,108 @@
+"""Rows to values and back; what is nested is kept as JSON text."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Row
+
+from core.ids import Run, StreamId, engine_stream_id
+from core.messages import IngestCounts, StreamProblem, StreamSpec, VideoInfo
+from warehouse.control import models
+from warehouse.control.database import table
+from warehouse.control.rows import RunRow, StreamRow, UploadRow
+
+T = TypeVar("T")
+MEDIA_SCHEME = "media:"
+STREAMS, RUNS, UPLOADS = table(models.Stream), table(models.Run), table(models.Upload)
+STREAM_COLUMNS = (
+    STREAMS.c.stream_id,
+    STREAMS.c.engine_id,
+    STREAMS.c.spec,
+    STREAMS.c.extra,
+    STREAMS.c.created_ms,
+    STREAMS.c.updated_ms,
+    STREAMS.c.version,
+)
+RUN_COLUMNS = tuple(RUNS.c)
+_spec = msgspec.json.Decoder(StreamSpec)
+_counts = msgspec.json.Decoder(IngestCounts)
+_video = msgspec.json.Decoder(VideoInfo)
+_problems = msgspec.json.Decoder(tuple[StreamProblem, ...])
+_object = msgspec.json.Decoder(dict[str, Any])
+
+
+def json_text(value: Any) -> str:
+    """JSON of a message or of plain values."""
+    return msgspec.json.encode(value).decode()
+
+
+def stream_values(spec: StreamSpec, extra: dict[str, Any]) -> dict[str, Any]:
+    """Columns that follow from what a stream is."""
+    url = spec.source.url
+    return {
+        "stream_id": spec.stream_id,
+        "engine_id": engine_stream_id(spec.stream_id),
+        "name": spec.name,
+        "account_id": spec.account_id,
+        "task": spec.task,
+        "ephemeral": spec.ephemeral,
+        "desired": spec.desired,
+        "run": spec.run,
+        "media_key": url.removeprefix(MEDIA_SCHEME) if url.startswith(MEDIA_SCHEME) else None,
+        "spec": json_text(spec),
+        "extra": json_text(extra),
+    }
+
+
+def run_row(row: Row[Any] | tuple[Any, ...]) -> RunRow:
+    """Of `RUN_COLUMNS`."""
+    stream_id, run, state, created, status, started, ended, host, counts, video, problems, error, total, last = row
+    return RunRow(
+        stream_id=StreamId(stream_id),
+        run=Run(run),
+        state=state,
+        created_ms=created,
+        updated_ms=status or created,
+        started_ms=started,
+        ended_ms=ended,
+        host=host,
+        counts=_counts.decode(counts),
+        video=None if video is None else _video.decode(video),
+        problems=_problems.decode(problems),
+        error=error,
+        total_frames=total,
+        last_media_s=last,
+    )
+
+
+def stream_row(row: Row[Any] | tuple[Any, ...]) -> StreamRow:
+    """Of `STREAM_COLUMNS`, then `RUN_COLUMNS`."""
+    at = len(STREAM_COLUMNS)
+    stream_id, engine_id, spec, extra, created, updated, version = row[:at]
+    return StreamRow(
+        stream_id=StreamId(stream_id),
+        engine_id=engine_id,
+        spec=_spec.decode(spec),
+        extra=_object.decode(extra),
+        created_ms=created,
+        updated_ms=updated,
+        version=version,
+        current=run_row(row[at:]),
+    )
+
+
+def upload_row(row: Row[Any]) -> UploadRow:
+    """Of all columns of uploads."""
+    return UploadRow(
+        upload_id=row.upload_id,
+        name=row.name,
+        state=row.state,
+        received=row.received,
+        created_ms=row.created_ms,
+        updated_ms=row.updated_ms,
+        size=row.size,
+        media_key=row.media_key,
+        account_id=row.account_id,
+    )

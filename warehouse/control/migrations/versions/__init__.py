@@ -1,0 +1,1 @@
+"""One step of the control database's schema a file."""

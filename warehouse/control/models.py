@@ -1,0 +1,139 @@
+"""The control database's tables."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    Uuid,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Big = BigInteger().with_variant(Integer(), "sqlite")
+"""SQLite counts by itself only in a column that is called INTEGER."""
+
+
+class Base(DeclarativeBase):
+    """Whose metadata the migrations are compared with."""
+
+
+class Stream(Base):
+    """A stream or task; `spec` and `extra` are JSON text, the rest repeats what is searched."""
+
+    __tablename__ = "streams"
+    __table_args__ = (
+        Index("streams_by_time", "created_ms", "stream_id"),
+        Index("streams_by_account", "account_id"),
+        Index("streams_by_media", "media_key"),
+    )
+
+    stream_id: Mapped[UUID] = mapped_column(Uuid(), primary_key=True)
+    engine_id: Mapped[str] = mapped_column(String(16), unique=True)
+    name: Mapped[str] = mapped_column(Text())
+    account_id: Mapped[str] = mapped_column(Text())
+    task: Mapped[bool] = mapped_column(Boolean())
+    ephemeral: Mapped[bool] = mapped_column(Boolean())
+    desired: Mapped[str] = mapped_column(String(8))
+    run: Mapped[int] = mapped_column(Integer())
+    media_key: Mapped[str | None] = mapped_column(Text())
+    spec: Mapped[str] = mapped_column(Text())
+    extra: Mapped[str] = mapped_column(Text())
+    created_ms: Mapped[int] = mapped_column(BigInteger())
+    updated_ms: Mapped[int] = mapped_column(BigInteger())
+    version: Mapped[int] = mapped_column(Integer())
+
+
+class Run(Base):
+    """A run as last heard of; `status_ms` is the time of the newest status, 0 before the first."""
+
+    __tablename__ = "runs"
+
+    stream_id: Mapped[UUID] = mapped_column(
+        Uuid(), ForeignKey("streams.stream_id", ondelete="CASCADE"), primary_key=True
+    )
+    run: Mapped[int] = mapped_column(Integer(), primary_key=True, autoincrement=False)
+    state: Mapped[str] = mapped_column(String(16))
+    created_ms: Mapped[int] = mapped_column(BigInteger())
+    status_ms: Mapped[int] = mapped_column(BigInteger())
+    started_ms: Mapped[int | None] = mapped_column(BigInteger())
+    ended_ms: Mapped[int | None] = mapped_column(BigInteger())
+    host: Mapped[str] = mapped_column(Text())
+    counts: Mapped[str] = mapped_column(Text())
+    video: Mapped[str | None] = mapped_column(Text())
+    problems: Mapped[str] = mapped_column(Text())
+    error: Mapped[str | None] = mapped_column(Text())
+    total_frames: Mapped[int | None] = mapped_column(BigInteger())
+    last_media_s: Mapped[float | None] = mapped_column(Float(53))
+
+
+class Receipt(Base):
+    """A sink has stored everything of a run from a topic."""
+
+    __tablename__ = "receipts"
+    __table_args__ = (
+        ForeignKeyConstraint(["stream_id", "run"], ["runs.stream_id", "runs.run"], ondelete="CASCADE"),
+    )
+
+    stream_id: Mapped[UUID] = mapped_column(Uuid(), primary_key=True)
+    run: Mapped[int] = mapped_column(Integer(), primary_key=True, autoincrement=False)
+    sink: Mapped[str] = mapped_column(String(64), primary_key=True)
+    topic: Mapped[str] = mapped_column(String(64), primary_key=True)
+    recorded_ms: Mapped[int] = mapped_column(BigInteger())
+
+
+class Tombstone(Base):
+    """A deleted stream."""
+
+    __tablename__ = "tombstones"
+
+    stream_id: Mapped[UUID] = mapped_column(Uuid(), primary_key=True)
+    deleted_ms: Mapped[int] = mapped_column(BigInteger(), index=True)
+    swept_ms: Mapped[int | None] = mapped_column(BigInteger())
+
+
+class Outbox(Base):
+    """A record that is still to be published, written with the change that it tells of."""
+
+    __tablename__ = "outbox"
+
+    id: Mapped[int] = mapped_column(Big, primary_key=True, autoincrement=True)
+    key: Mapped[str] = mapped_column(Text())
+    value: Mapped[bytes | None] = mapped_column(LargeBinary())
+    created_ms: Mapped[int] = mapped_column(BigInteger())
+
+
+class Lease(Base):
+    """Who does what only one process may do."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(32))
+    until_ms: Mapped[int] = mapped_column(BigInteger())
+
+
+class Upload(Base):
+    """A video that was, or is being, uploaded."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (Index("uploads_by_time", "created_ms", "upload_id"),)
+
+    upload_id: Mapped[UUID] = mapped_column(Uuid(), primary_key=True)
+    name: Mapped[str] = mapped_column(Text())
+    account_id: Mapped[str] = mapped_column(Text())
+    state: Mapped[str] = mapped_column(String(16))
+    size: Mapped[int | None] = mapped_column(BigInteger())
+    received: Mapped[int] = mapped_column(BigInteger())
+    created_ms: Mapped[int] = mapped_column(BigInteger())
+    updated_ms: Mapped[int] = mapped_column(BigInteger())
+    media_key: Mapped[str | None] = mapped_column(Text())

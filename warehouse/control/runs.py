@@ -1,0 +1,171 @@
+"""Runs as ingest reports them, the sinks' receipts, and what they say of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from core.errors import NotFound
+from core.ids import Run, StreamId
+from core.messages import IngestCounts, StreamStatus
+from warehouse.control import models
+from warehouse.control.codec import RUN_COLUMNS, RUNS, STREAMS, json_text, run_row
+from warehouse.control.database import Database, insert_new, table
+from warehouse.control.receipts import EXPECTED
+from warehouse.control.rows import ENDED, RunRow, StreamRow, TaskProgress, TaskState
+from warehouse.control.streams import Streams
+
+RECEIPTS = table(models.Receipt)
+
+
+class Runs(Streams, Database):
+    """Runs and receipts."""
+
+    def record_status(self, status: StreamStatus) -> bool:
+        """Take over a state or heartbeat; says whether it was news. See `record_statuses`."""
+        return self.record_statuses([status]) == 1
+
+    def record_statuses(self, statuses: Sequence[StreamStatus]) -> int:
+        """Take over states and heartbeats in one transaction; returns how many were news.
+
+        A status older than the newest one is passed over, so is one of a deleted stream, and all
+        that follow the end of a run: replays change nothing. An end is news whatever its time.
+        """
+        news = 0
+        ordered = sorted(statuses, key=lambda s: (s.stream_id.int, s.run))
+        with self._writing() as connection:
+            for status in ordered:
+                news += _record(connection, status, self._now())
+        return news
+
+    def run(self, stream_id: StreamId, run: Run) -> RunRow:
+        """One run. Raises NotFound."""
+        with self._reading() as connection:
+            row = connection.execute(
+                select(*RUN_COLUMNS).where(RUNS.c.stream_id == stream_id, RUNS.c.run == run)
+            ).first()
+        if row is None:
+            raise NotFound(f"no run {run} of stream {stream_id}")
+        return run_row(row)
+
+    def runs(self, stream_id: StreamId) -> list[RunRow]:
+        """All runs of a stream, the first first; none of a stream that is not there."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                select(*RUN_COLUMNS).where(RUNS.c.stream_id == stream_id).order_by(RUNS.c.run)
+            )
+            return [run_row(row) for row in rows]
+
+    def record_receipt(self, stream_id: StreamId, run: Run, sink: str, topic: str) -> None:
+        """A sink has stored everything of the run from the topic; nothing for a deleted stream.
+
+        Args:
+            topic: with or without the prefix.
+        """
+        with self._writing() as connection:
+            if _create_missing(connection, stream_id, run, self._now()):
+                insert_new(
+                    connection,
+                    models.Receipt,
+                    stream_id=stream_id,
+                    run=run,
+                    sink=sink,
+                    topic=topic.removeprefix(self._prefix),
+                    recorded_ms=self._now(),
+                )
+
+    def receipts(self, stream_id: StreamId, run: Run) -> frozenset[tuple[str, str]]:
+        """(sink, topic without prefix) of those that are there."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                select(RECEIPTS.c.sink, RECEIPTS.c.topic).where(
+                    RECEIPTS.c.stream_id == stream_id, RECEIPTS.c.run == run
+                )
+            )
+            return frozenset((row.sink, row.topic) for row in rows)
+
+    def task_state(self, stream_id: StreamId) -> TaskProgress:
+        """How far a task is. Raises NotFound."""
+        stream = self.stream(stream_id)
+        missing = EXPECTED - self.receipts(stream_id, stream.spec.run)
+        return TaskProgress(_task_state(stream, missing), stream.current, missing, read_fraction(stream.current))
+
+
+def _task_state(stream: StreamRow, missing: frozenset[tuple[str, str]]) -> TaskState:
+    match stream.current.state:
+        case "done":
+            return "collecting" if missing else "done"
+        case "failure":
+            return "failed"
+        case "stop":
+            return "cancelled"
+        case "pending":
+            return "cancelled" if stream.spec.desired == "stop" else "pending"
+        case _:
+            return "in_progress"
+
+
+def read_fraction(run: RunRow) -> float | None:
+    """Of the source's frames, those that ingest has decoded; None while their number is unknown."""
+    if run.state == "done":
+        return 1.0
+    if not run.total_frames:
+        return None
+    return min(1.0, run.counts.decoded / run.total_frames)
+
+
+def _create_missing(connection: Connection, stream_id: StreamId, run: Run, now: int) -> bool:
+    """Whether the stream is there; a run of it that is not yet known is written down."""
+    found = select(STREAMS.c.stream_id).where(STREAMS.c.stream_id == stream_id)
+    if connection.execute(found.with_for_update()).first() is None:
+        return False
+    insert_new(
+        connection,
+        models.Run,
+        stream_id=stream_id,
+        run=run,
+        state="pending",
+        created_ms=now,
+        status_ms=0,
+        host="",
+        counts=json_text(IngestCounts()),
+        problems="[]",
+    )
+    return True
+
+
+def _record(connection: Connection, status: StreamStatus, now: int) -> bool:
+    if not _create_missing(connection, status.stream_id, status.run, now):
+        return False
+    this = (RUNS.c.stream_id == status.stream_id, RUNS.c.run == status.run)
+    old = connection.execute(select(RUNS.c.state, RUNS.c.status_ms, RUNS.c.started_ms).where(*this)).one()
+    ends = status.state in ENDED
+    if old.state in ENDED or (status.ts_ms < old.status_ms and not ends):
+        return False
+    values = _told(status)
+    if old.started_ms is None and status.state == "in_progress":
+        values["started_ms"] = status.ts_ms
+    if ends:
+        values["ended_ms"] = status.ts_ms
+    connection.execute(update(RUNS).where(*this).values(**values))
+    return True
+
+
+def _told(status: StreamStatus) -> dict[str, Any]:
+    """What a status says; what it leaves out stays as it was."""
+    values: dict[str, Any] = {
+        "state": status.state,
+        "status_ms": status.ts_ms,
+        "host": status.host,
+        "counts": json_text(status.counts),
+    }
+    if status.video is not None:
+        values["video"] = json_text(status.video)
+    if status.problems:
+        values["problems"] = json_text(status.problems)
+    for name in ("error", "total_frames", "last_media_s"):
+        if getattr(status, name) is not None:
+            values[name] = getattr(status, name)
+    return values

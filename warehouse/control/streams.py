@@ -1,0 +1,226 @@
+"""Streams and tasks: every change writes the record that tells of it in the same transaction."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
+
+from core.errors import Conflict, InvalidInput, NotFound
+from core.ids import Run, StreamId, engine_stream_id
+from core.messages import IngestCounts, StreamSpec
+from warehouse.control import models
+from warehouse.control.codec import RUN_COLUMNS, RUNS, STREAM_COLUMNS, STREAMS, json_text, stream_row, stream_values
+from warehouse.control.database import Database, insert_new, table
+from warehouse.control.rows import StreamFilter, StreamRow
+from warehouse.page import Page, decode_cursor, digest, page_of
+
+EVERYTHING = StreamFilter()
+MAX_LIMIT = 10_000
+_WHOLE = select(*STREAM_COLUMNS, *RUN_COLUMNS).join(
+    RUNS, and_(RUNS.c.stream_id == STREAMS.c.stream_id, RUNS.c.run == STREAMS.c.run)
+)
+
+
+class Streams(Database):
+    """Streams, tasks among them."""
+
+    def create_stream(self, spec: StreamSpec, extra: dict[str, Any] | None = None) -> StreamRow:
+        """A new stream with its first run, pending.
+
+        Args:
+            extra: what the surfaces keep with it; JSON values.
+
+        Raises:
+            Conflict: the id exists, was deleted, or ends in the same 16 digits as another's.
+        """
+        now = self._now()
+        with self._writing() as connection:
+            _refuse_taken(connection, spec.stream_id)
+            connection.execute(
+                insert(STREAMS).values(
+                    **stream_values(spec, extra or {}), created_ms=now, updated_ms=now, version=1
+                )
+            )
+            _begin_run(connection, spec, now)
+            _tell(connection, spec.stream_id, spec, now)
+            return _read(connection, spec.stream_id)
+
+    def stream(self, stream_id: StreamId) -> StreamRow:
+        """A stream with its current run. Raises NotFound."""
+        with self._reading() as connection:
+            return _read(connection, stream_id)
+
+    def stream_by_engine_id(self, engine_id: str) -> StreamRow:
+        """The stream whose id ends in these 16 digits. Raises NotFound."""
+        with self._reading() as connection:
+            row = connection.execute(_WHOLE.where(STREAMS.c.engine_id == engine_id)).first()
+        if row is None:
+            raise NotFound(f"no stream {engine_id}")
+        return stream_row(row)
+
+    def streams(
+        self, filter_: StreamFilter = EVERYTHING, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[StreamRow]:
+        """Streams, the newest first. Raises InvalidInput for a wrong limit or cursor."""
+        if not 1 <= limit <= MAX_LIMIT:
+            raise InvalidInput(f"a page has 1 to {MAX_LIMIT} rows", "limit")
+        asked = digest("streams", filter_)
+        statement = _filtered(_WHOLE, filter_).order_by(STREAMS.c.created_ms.desc(), STREAMS.c.stream_id.desc())
+        if cursor is not None:
+            created, hexadecimal = decode_cursor(cursor, asked, (int, str))
+            at = UUID(hex=str(hexadecimal))
+            statement = statement.where(
+                or_(
+                    STREAMS.c.created_ms < created,
+                    and_(STREAMS.c.created_ms == created, STREAMS.c.stream_id < at),
+                )
+            )
+        with self._reading() as connection:
+            rows = [stream_row(row) for row in connection.execute(statement.limit(limit + 1))]
+        return page_of(rows, limit, asked, lambda row: (row.created_ms, row.stream_id.hex))
+
+    def count_streams(self, filter_: StreamFilter = EVERYTHING) -> int:
+        """How many streams the filter finds."""
+        counted = select(func.count()).select_from(STREAMS).join(
+            RUNS, and_(RUNS.c.stream_id == STREAMS.c.stream_id, RUNS.c.run == STREAMS.c.run)
+        )
+        with self._reading() as connection:
+            return int(connection.execute(_filtered(counted, filter_)).scalar_one())
+
+    def update_stream(
+        self, spec: StreamSpec, extra: dict[str, Any] | None = None, *, version: int | None = None
+    ) -> StreamRow:
+        """Redefine a stream; a new run begins, numbered here whatever `spec.run` says.
+
+        Args:
+            extra: None leaves what is there.
+            version: insist that nothing changed since.
+
+        Raises:
+            NotFound: no such stream.
+            Conflict: it is at another version.
+        """
+        with self._writing() as connection:
+            old = _lock(connection, spec.stream_id)
+            if version is not None and version != old.version:
+                raise Conflict(f"stream {spec.stream_id} is at version {old.version}, not {version}")
+            return self._changed(
+                connection, old, msgspec.structs.replace(spec, run=Run(old.spec.run + 1)), old.extra if extra is None else extra
+            )
+
+    def set_extra(self, stream_id: StreamId, extra: dict[str, Any]) -> StreamRow:
+        """Change what the surfaces keep with a stream; its run goes on. Raises NotFound."""
+        with self._writing() as connection:
+            old = _lock(connection, stream_id)
+            return self._changed(connection, old, old.spec, extra)
+
+    def set_desired(self, stream_id: StreamId, desired: Literal["run", "stop"]) -> StreamRow:
+        """Stop a stream, or run it again as a new run that starts now; nothing if it is so already.
+
+        Raises:
+            NotFound: no such stream.
+        """
+        with self._writing() as connection:
+            old = _lock(connection, stream_id)
+            if old.spec.desired == desired:
+                return old
+            spec = msgspec.structs.replace(old.spec, desired=desired)
+            if desired == "run":
+                spec = msgspec.structs.replace(spec, run=Run(old.spec.run + 1), started_ms=self._now())
+            return self._changed(connection, old, spec, old.extra)
+
+    def delete_stream(self, stream_id: StreamId) -> bool:
+        """Remove a stream with its runs; a tombstone stays, so that nothing of it comes back.
+
+        An immediate analysis has stored nothing, and leaves no tombstone.
+
+        Returns:
+            False when there was no such stream.
+        """
+        now = self._now()
+        with self._writing() as connection:
+            try:
+                old = _lock(connection, stream_id)
+            except NotFound:
+                return False
+            connection.execute(delete(STREAMS).where(STREAMS.c.stream_id == stream_id))
+            if not old.spec.ephemeral:
+                insert_new(connection, models.Tombstone, stream_id=stream_id, deleted_ms=now)
+            _tell(connection, stream_id, None, now)
+        return True
+
+    def _changed(
+        self, connection: Connection, old: StreamRow, spec: StreamSpec, extra: dict[str, Any]
+    ) -> StreamRow:
+        now = self._now()
+        connection.execute(
+            update(STREAMS)
+            .where(STREAMS.c.stream_id == spec.stream_id)
+            .values(**stream_values(spec, extra), updated_ms=now, version=old.version + 1)
+        )
+        if spec.run != old.spec.run:
+            _begin_run(connection, spec, now)
+        if spec != old.spec:
+            _tell(connection, spec.stream_id, spec, now)
+        return _read(connection, spec.stream_id)
+
+
+def _refuse_taken(connection: Connection, stream_id: StreamId) -> None:
+    buried = table(models.Tombstone)
+    if connection.execute(select(buried.c.stream_id).where(buried.c.stream_id == stream_id)).first():
+        raise Conflict(f"stream {stream_id} was deleted; its id cannot be used again")
+    taken = or_(STREAMS.c.stream_id == stream_id, STREAMS.c.engine_id == engine_stream_id(stream_id))
+    if connection.execute(select(STREAMS.c.stream_id).where(taken)).first():
+        raise Conflict(f"a stream {stream_id}, or one that ends in the same 16 digits, exists")
+
+
+def _read(connection: Connection, stream_id: StreamId) -> StreamRow:
+    row = connection.execute(_WHOLE.where(STREAMS.c.stream_id == stream_id)).first()
+    if row is None:
+        raise NotFound(f"no stream {stream_id}")
+    return stream_row(row)
+
+
+def _lock(connection: Connection, stream_id: StreamId) -> StreamRow:
+    """So that the outbox holds a stream's changes in the order in which they were made."""
+    connection.execute(select(STREAMS.c.stream_id).where(STREAMS.c.stream_id == stream_id).with_for_update())
+    return _read(connection, stream_id)
+
+
+def _begin_run(connection: Connection, spec: StreamSpec, now: int) -> None:
+    connection.execute(
+        insert(RUNS).values(
+            stream_id=spec.stream_id,
+            run=spec.run,
+            state="pending",
+            created_ms=now,
+            status_ms=0,
+            host="",
+            counts=json_text(IngestCounts()),
+            problems="[]",
+        )
+    )
+
+
+def _tell(connection: Connection, stream_id: StreamId, spec: StreamSpec | None, now: int) -> None:
+    value = None if spec is None else msgspec.json.encode(spec)
+    connection.execute(insert(table(models.Outbox)).values(key=str(stream_id), value=value, created_ms=now))
+
+
+def _filtered(statement: Select[Any], filter_: StreamFilter) -> Select[Any]:
+    s = STREAMS.c
+    conditions = (
+        (filter_.task, lambda: s.task == filter_.task),
+        (filter_.ephemeral, lambda: s.ephemeral == filter_.ephemeral),
+        (filter_.account_id, lambda: s.account_id == filter_.account_id),
+        (filter_.stream_ids, lambda: s.stream_id.in_(filter_.stream_ids or ())),
+        (filter_.names or None, lambda: s.name.in_(filter_.names)),
+        (filter_.desired, lambda: s.desired == filter_.desired),
+        (filter_.states or None, lambda: RUNS.c.state.in_(filter_.states)),
+        (filter_.created_from_ms, lambda: s.created_ms >= filter_.created_from_ms),
+        (filter_.created_to_ms, lambda: s.created_ms < filter_.created_to_ms),
+    )
+    return statement.where(*(condition() for asked, condition in conditions if asked is not None))

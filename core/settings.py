@@ -129,6 +129,8 @@ class Ingest(Section):
     live_queue_bytes: Count = Field(32 * 1024**2, description="frames of one live stream waiting to be sent")
     connect_timeout_s: Seconds = 10.0
     read_timeout_s: Seconds = 10.0
+    stall_timeout_s: Seconds = Field(60.0, description="a reader that gets no further for this long is ended")
+    reader_restarts: Annotated[int, Field(ge=0)] = Field(3, description="of a reader that crashes at one place")
     max_pixels: Count = Field(8192 * 8192, description="of one decoded frame")
     protocols: tuple[str, ...] = (
         "file",
@@ -186,6 +188,8 @@ class Query(Section):
     max_page: Count = 1000
     timeout_s: Seconds = 60.0
     max_active_tasks: Count = 1000
+    immediate_timeout_s: Seconds = Field(600.0, description="longest analysis that is answered at once")
+    immediate_at_once: Count = Field(4, description="such analyses running in one worker")
     public_url: str = Field("", description="base of the URLs in answers; empty: the request's own")
 
 

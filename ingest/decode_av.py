@@ -1,0 +1,74 @@
+"""Decoding with PyAV, packet by packet, so that a damaged packet costs itself only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+
+from ingest.decoded import ProblemSink
+from ingest.picture import Rgb
+from ingest.probe import reason
+
+DEMUX_RETRIES = 16
+UNREADABLE = "the container cannot be read here"
+
+
+@dataclass(frozen=True, slots=True)
+class AvFrame:
+    """A frame as FFmpeg decoded it."""
+
+    frame: VideoFrame
+    converter: VideoReformatter
+
+    @property
+    def pts(self) -> Fraction | None:
+        """Presentation time in seconds; None when the container has none."""
+        if self.frame.pts is None or self.frame.time_base is None:
+            return None
+        return self.frame.pts * self.frame.time_base
+
+    def rgb(self) -> Rgb:
+        """Pixels as coded."""
+        made = self.converter.reformat(self.frame, format="rgb24", interpolation=Interpolation.BICUBIC, threads=1)
+        return np.asarray(made.to_ndarray(), dtype=np.uint8)
+
+
+def decode(container: InputContainer, stream: VideoStream, problem: ProblemSink) -> Iterator[AvFrame]:
+    """All frames of `stream` that can be decoded, in order of presentation."""
+    stream.thread_type = "AUTO"
+    converter = VideoReformatter()
+    for packet in _packets(container, stream, problem):
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError as error:
+            problem(f"a packet cannot be decoded: {reason(error)}")
+            continue
+        for frame in frames:
+            if isinstance(frame, VideoFrame):
+                yield AvFrame(frame, converter)
+
+
+def _packets(container: InputContainer, stream: VideoStream, problem: ProblemSink) -> Iterator[Packet[VideoStream]]:
+    """Packets, going on after an error of the container a few times in a row."""
+    failures = 0
+    while failures < DEMUX_RETRIES:
+        try:
+            for packet in container.demux(stream):
+                failures = 0
+                yield packet
+            return
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError as error:
+            failures += 1
+            if failures in {1, DEMUX_RETRIES}:
+                problem(f"{UNREADABLE}: {reason(error)}")

@@ -1,0 +1,30 @@
+"""What every decoder gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Protocol
+
+from ingest.picture import Rgb
+
+ProblemSink = Callable[[str], None]
+"""Told of each damaged place as it is met; the caller knows at which frame that is."""
+
+
+class NotDecoded(Exception):
+    """This frame could not be decoded after all; the source goes on with the next that can."""
+
+
+class Decoded(Protocol):
+    """A frame that has been reached and not yet been converted."""
+
+    @property
+    def pts(self) -> Fraction | None:
+        """Presentation time in seconds; None when the container has none."""
+
+    def rgb(self) -> Rgb:
+        """Pixels as coded, neither turned nor scaled.
+
+        To be called once at most, and before the next frame is asked for. Raises NotDecoded.
+        """

@@ -1,0 +1,54 @@
+"""Fetching a task's video, bounded, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.addresses import Policy
+from core.errors import LimitExceeded, UnsupportedMedia
+from core.log import mask
+from core.settings import Settings
+from ingest.http_client import HttpClient
+
+CHUNK = 1024 * 1024
+
+
+def fetched(url: str, spool: Path, settings: Settings) -> Path:
+    """The file at `url`, at `spool`; fetched now unless it is there.
+
+    Raises:
+        InvalidInput, Forbidden: the address is refused.
+        UnsupportedMedia: the server refuses or breaks off.
+        LimitExceeded: more than `media.max_upload_bytes`.
+    """
+    if spool.is_file():
+        return spool
+    spool.parent.mkdir(parents=True, exist_ok=True)
+    part = spool.with_name(spool.name + ".part")
+    try:
+        _fetch(url, part, settings)
+        part.replace(spool)
+    finally:
+        part.unlink(missing_ok=True)
+    return spool
+
+
+def _fetch(url: str, part: Path, settings: Settings) -> None:
+    limit = settings.media.max_upload_bytes
+    body = HttpClient(Policy.of("video", settings), settings.ingest).get(url)
+    try:
+        if body.length is not None and body.length > limit:
+            raise LimitExceeded(f"{mask(url)} has {body.length} bytes; {limit} are the most")
+        promised, got = body.length, 0
+        with part.open("wb") as file:
+            while chunk := body.read(CHUNK):
+                got += len(chunk)
+                if got > limit:
+                    raise LimitExceeded(f"{mask(url)} has more than {limit} bytes")
+                file.write(chunk)
+        if promised is not None and got < promised:
+            raise UnsupportedMedia(f"{mask(url)} broke off after {got} of {promised} bytes")
+    except OSError as error:
+        raise UnsupportedMedia(f"{mask(url)} broke off: {error}") from error
+    finally:
+        body.close()

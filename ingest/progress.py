@@ -1,0 +1,128 @@
+"""Where a run's reading stands, on the compacted topic `ingest-progress`.
+
+A checkpoint is written before the first record of a run, about every second while it is read, and
+once more when it has ended; so whoever takes over looks only at the records after it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+from confluent_kafka import KafkaException, TopicPartition
+
+from core import kafka as clients
+from core.errors import BadMessage, BrokerUnavailable
+from core.ids import Run, StreamId
+from core.log import get
+from core.messages import IngestCounts, Lane, StreamProblem, VideoInfo
+from core.settings import Kafka
+from core.topics import Topics
+
+log = get(__name__)
+State = Literal["running", "done", "failure", "stop"]
+
+
+class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where reading stands; everything below `next_seq` is acknowledged.
+
+    Attributes:
+        offset: in the partition of `frames.*`: records of the run after this point lie at or above it.
+        next_seq: sequence of the next frame to publish.
+        index: position of the last published frame among the decoded ones; -1 before the first.
+        media_s: of that frame.
+    """
+
+    stream_id: StreamId
+    run: Run
+    lane: Lane
+    state: State = "running"
+    offset: int = 0
+    next_seq: int = 0
+    index: int = -1
+    media_s: float = 0.0
+    counts: IngestCounts = IngestCounts()
+    video: VideoInfo | None = None
+    problems: tuple[StreamProblem, ...] = ()
+    error: str | None = None
+    ephemeral: bool = False
+
+
+_decoder = msgspec.json.Decoder(Checkpoint)
+
+
+def encode(checkpoint: Checkpoint) -> bytes:
+    """JSON of a checkpoint."""
+    return msgspec.json.encode(checkpoint)
+
+
+def decode(value: bytes) -> Checkpoint:
+    """Read a checkpoint. Raises BadMessage."""
+    try:
+        return _decoder.decode(value)
+    except msgspec.DecodeError as error:
+        raise BadMessage(str(error)) from error
+
+
+class ProgressLog:
+    """The newest checkpoint of every stream in the partitions that a host holds."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._topic = Topics.of(kafka).ingest_progress
+        self._consumer = clients.consumer(kafka, "ingest-progress", "ingest-progress-readers")
+        self._next: dict[int, int] = {}
+        self._found: dict[int, dict[str, Checkpoint]] = {}
+
+    def hold(self, partitions: Sequence[int]) -> None:
+        """Follow these partitions and no other; what was known of a newly held one is read again."""
+        self._next = {p: self._next.get(p, 0) for p in partitions}
+        self._found = {p: self._found.get(p, {}) for p in partitions}
+
+    def of(self, partition: int, stream: str, timeout_s: float = 30.0) -> Checkpoint | None:
+        """The newest checkpoint of `stream`, as of now. Raises BrokerUnavailable."""
+        self._catch_up(partition, timeout_s)
+        return self._found[partition].get(stream)
+
+    def all(self, partition: int, timeout_s: float = 30.0) -> dict[str, Checkpoint]:
+        """Newest checkpoints of the partition by stream id, as of now. Raises BrokerUnavailable."""
+        self._catch_up(partition, timeout_s)
+        return dict(self._found[partition])
+
+    def _catch_up(self, partition: int, timeout_s: float) -> None:
+        until = time.monotonic() + timeout_s
+        place = TopicPartition(self._topic, partition)
+        try:
+            low, high = self._consumer.get_watermark_offsets(place, timeout=timeout_s, cached=False)
+            start = max(self._next[partition], low)
+            if start >= high:
+                return
+            self._consumer.assign([TopicPartition(self._topic, partition, start)])
+            while (position := self._position(place, start)) < high:
+                if time.monotonic() > until:
+                    raise BrokerUnavailable(f"{self._topic} cannot be read to its end")
+                for message in self._consumer.consume(500, timeout=0.5):
+                    if message.error() is None:
+                        self._note(partition, message.key(), message.value())
+            self._next[partition] = position
+        except KafkaException as error:
+            raise BrokerUnavailable(f"{self._topic} cannot be read: {error}") from error
+
+    def _position(self, place: TopicPartition, start: int) -> int:
+        offset: int = self._consumer.position([place])[0].offset
+        return offset if offset >= 0 else start
+
+    def _note(self, partition: int, key: bytes, value: bytes | None) -> None:
+        name = key.decode("utf-8", "replace")
+        if value is None:
+            self._found[partition].pop(name, None)
+            return
+        try:
+            self._found[partition][name] = decode(value)
+        except BadMessage as error:
+            log.warning("a checkpoint cannot be read", stream=name, error=str(error))
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()

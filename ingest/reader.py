@@ -1,0 +1,278 @@
+"""One stream's process: decodes, encodes and publishes one run; `python -m ingest.reader`.
+
+It reads its start and its orders on standard input (`ingest.protocol`, `ingest.control`), reports on
+standard output, and ends with the run's records, last status and last checkpoint acknowledged. A
+crash of a decoder ends this process and nothing else.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from confluent_kafka import KafkaException, TopicPartition
+
+from core import kafka as clients
+from core.clock import now_ms
+from core.errors import BrokerUnavailable, ClientError, FatalError, TransientError
+from core.log import configure, get
+from core.messages import IngestCounts, RunBegin, RunEnd, StreamSpec, VideoInfo
+from core.settings import Settings
+from core.topics import Topics
+from ingest.backlog import Backlog, DetectLag
+from ingest.closing import begin_if_missing, close_run, settled
+from ingest.control import Control
+from ingest.lanes import BatchLane, Lane, LiveLane, Numbering
+from ingest.ledger import Ledger
+from ingest.progress import Checkpoint
+from ingest.protocol import EXIT_ENDED, EXIT_RETRY, EXIT_SUSPENDED, Report, Start, decode_start
+from ingest.publisher import Acknowledged, Publisher
+from ingest.reading import Reading, Resume, Source
+from ingest.recover import Standing, recover
+from ingest.reporter import Reporter, Teller, to_host
+from ingest.sources import forget_source, open_source
+
+log = get(__name__)
+Ended = Literal["done", "failure", "stop"]
+PRODUCER_KB = 32 * 1024
+PR_SET_PDEATHSIG = 1
+LIVE_SHARE = 0.9
+"""Of a live partition's bound; what Kafka removes, it removes a whole segment at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run's reading ended, for its `RunEnd`."""
+
+    state: Ended
+    video: VideoInfo | None = None
+    error: str | None = None
+
+
+class Reader:
+    """Reads one run, from wherever it stands, to its end or to an order."""
+
+    def __init__(self, start: Start, settings: Settings, control: Control) -> None:
+        self._start = start
+        self._spec: StreamSpec = start.spec
+        self._settings = settings
+        self._control = control
+        self._topics = Topics.of(settings.kafka)
+        live = start.spec.lane == "live"
+        self._frames_topic = self._topics.frames_live if live else self._topics.frames_batch
+        self._producer = clients.producer(
+            settings.kafka, f"reader-{start.spec.stream_id}", **{"queue.buffering.max.kbytes": PRODUCER_KB}
+        )
+
+    def run(self) -> Ended | None:
+        """The state the run ended in; None when it is to be continued.
+
+        Raises:
+            BrokerUnavailable: to be tried again, from the last checkpoint.
+        """
+        checkpoint = self._checkpoint()
+        standing = recover(self._settings.kafka, self._frames_topic, self._start.partition, checkpoint)
+        ledger = Ledger(self._spec.lane, self._counts_before(checkpoint, standing))
+        publisher = self._publisher(standing, ledger)
+        publisher.checkpoint(replace_standing(checkpoint, standing))
+        publisher.flush()
+        if standing.end is not None:
+            end = standing.end
+        else:
+            outcome = self._read(publisher, ledger, standing)
+            if outcome is None:
+                return None
+            end = self._end(outcome, ledger)
+        close_run(publisher, self._start.host, checkpoint, end, published=standing.end is not None)
+        forget_source(self._spec, self._settings)
+        return end.state
+
+    def _read(self, publisher: Publisher, ledger: Ledger, standing: Standing) -> Outcome | None:
+        """Open and read the source; None when told to suspend. Raises BrokerUnavailable."""
+        if self._control.order == "stop":
+            begin_if_missing(publisher, self._spec, begun=standing.begun)
+            return Outcome("stop")
+        try:
+            source = open_source(self._spec, self._settings)
+        except (ClientError, FatalError) as error:
+            begin_if_missing(publisher, self._spec, begun=standing.begun)
+            return Outcome("failure", error=str(error))
+        video = source.probe.info(source.decoder)
+        if not standing.begun:
+            publisher.begin(RunBegin(self._spec.stream_id, self._spec.run, self._spec, video))
+        backlog, lag = self._backlog()
+        numbering = Numbering(publisher, backlog, ledger, standing.next_seq, self._settings.kafka.max_message_bytes)
+        lane = self._lane(numbering, ledger)
+        reading = Reading(
+            self._spec,
+            source,
+            self._settings.ingest,
+            lane=lane,
+            ledger=ledger,
+            control=self._control,
+            resume=self._resume(standing, source),
+        )
+        teller = Teller(self._spec, self._start.host, publisher, ledger, video)
+        with Reporter(teller, lane, self._control) as reporter:
+            reading.run()
+            lane.drain()
+        lag.close()
+        if reporter.error is not None:
+            raise reporter.error
+        return self._outcome(reading, source, ledger, teller)
+
+    def _outcome(self, reading: Reading, source: Source, ledger: Ledger, teller: Teller) -> Outcome | None:
+        order = self._control.order
+        if order == "suspend":
+            teller.publisher.checkpoint(teller.checkpoint())
+            teller.publisher.flush()
+            return None
+        if order == "stop":
+            return Outcome("stop", reading.video)
+        if source.broken is not None:
+            return Outcome("failure", reading.video, source.broken)
+        problems = ledger.problems
+        if problems and self._spec.source.on_error == "fail":
+            return Outcome("failure", reading.video, problems[0].reason)
+        return Outcome("done", reading.video)
+
+    def _checkpoint(self) -> Checkpoint:
+        """The run's checkpoint; a new run's says that nothing of it lies below the topic's end now."""
+        known = self._start.checkpoint
+        if known is not None and known.run == self._spec.run:
+            return known
+        return Checkpoint(
+            stream_id=self._spec.stream_id,
+            run=self._spec.run,
+            lane=self._spec.lane,
+            offset=end_offset(self._settings, self._frames_topic, self._start.partition),
+            ephemeral=self._spec.ephemeral,
+        )
+
+    def _publisher(self, standing: Standing, ledger: Ledger) -> Publisher:
+        last = standing.last
+        reached = Acknowledged(
+            next_seq=standing.next_seq,
+            index=-1 if last is None else last.index,
+            media_s=0.0 if last is None else last.media_s,
+            offset=standing.offset,
+        )
+        return Publisher(
+            self._producer,
+            self._topics,
+            stream=self._spec.stream_id,
+            partition=self._start.partition,
+            frames_topic=self._frames_topic,
+            standing=reached,
+            on_published=ledger.published,
+        )
+
+    def _counts_before(self, checkpoint: Checkpoint, standing: Standing) -> IngestCounts:
+        """A file is counted anew while it is read again; a live run brings its counts along."""
+        if self._spec.lane == "batch":
+            return IngestCounts()
+        return settled(checkpoint.counts, standing)
+
+    def _resume(self, standing: Standing, source: Source) -> Resume:
+        last = standing.last
+        if last is None:
+            return Resume()
+        if self._spec.lane == "batch":
+            return Resume(published=standing.next_seq)
+        reached = Fraction(repr(last.media_s)) + source.probe.frame_s
+        if self._spec.source.url.startswith("file:") or self._spec.source.url.startswith("media:"):
+            return Resume(skip=last.index + 1, begin=reached)
+        since_start = Fraction(now_ms() - self._spec.started_ms, 1000)
+        return Resume(begin=max(reached, since_start))
+
+    def _backlog(self) -> tuple[Backlog, DetectLag]:
+        kafka = self._settings.kafka
+        if self._spec.lane == "live":
+            lag = DetectLag(kafka, self._frames_topic, (self._start.partition,))
+            return Backlog(lag, int(kafka.frames_live_bytes * LIVE_SHARE), time.monotonic), lag
+        lag = DetectLag(kafka, self._frames_topic, tuple(range(kafka.partitions)))
+        return Backlog(lag, kafka.frames_batch_bytes, time.monotonic), lag
+
+    def _lane(self, numbering: Numbering, ledger: Ledger) -> Lane:
+        if self._spec.lane == "live":
+            return LiveLane(numbering, ledger, self._settings.ingest.live_queue_bytes)
+        return BatchLane(numbering, ledger, self._control.wait)
+
+    def _end(self, outcome: Outcome, ledger: Ledger) -> RunEnd:
+        return RunEnd(
+            stream_id=self._spec.stream_id,
+            run=self._spec.run,
+            state=outcome.state,
+            counts=ledger.counts,
+            ts_ms=now_ms(),
+            video=outcome.video,
+            problems=ledger.problems,
+            error=outcome.error,
+            ephemeral=self._spec.ephemeral,
+        )
+
+
+def replace_standing(checkpoint: Checkpoint, standing: Standing) -> Checkpoint:
+    """The checkpoint with what was found on the topic."""
+    last = standing.last
+    return Checkpoint(
+        stream_id=checkpoint.stream_id,
+        run=checkpoint.run,
+        lane=checkpoint.lane,
+        offset=checkpoint.offset,
+        next_seq=standing.next_seq,
+        index=-1 if last is None else last.index,
+        media_s=0.0 if last is None else last.media_s,
+        counts=checkpoint.counts,
+        video=checkpoint.video,
+        problems=checkpoint.problems,
+        ephemeral=checkpoint.ephemeral,
+    )
+
+
+def end_offset(settings: Settings, topic: str, partition: int) -> int:
+    """Offset of the next record of a partition. Raises BrokerUnavailable."""
+    consumer = clients.consumer(settings.kafka, "ingest-end", "ingest-recover")
+    try:
+        _, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30.0, cached=False)
+    except KafkaException as error:
+        raise BrokerUnavailable(f"{topic} cannot be seen: {error}") from error
+    finally:
+        consumer.close()
+    return int(high)
+
+
+def die_with_parent() -> None:
+    """Where the system can, end when the host does: two readers of one camera must never be."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main() -> int:
+    """Run one reader; see `ingest.protocol` for the exit codes."""
+    die_with_parent()
+    start = decode_start(sys.stdin.buffer.readline())
+    settings = Settings(**start.settings)
+    configure(settings.telemetry, "ingest")
+    control = Control(time.monotonic)
+    signal.signal(signal.SIGTERM, lambda *_: control.tell("suspend"))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    lines = (line.decode("utf-8", "replace") for line in sys.stdin.buffer)
+    threading.Thread(target=control.hear, args=(lines,), name="orders", daemon=True).start()
+    try:
+        ended = Reader(start, settings, control).run()
+    except TransientError as error:
+        log.warning("the reader will be tried again", stream=str(start.spec.stream_id), error=str(error))
+        return EXIT_RETRY
+    to_host(Report(control.beat + 1, ended=ended))
+    return EXIT_SUSPENDED if ended is None else EXIT_ENDED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""A host's hold on one reader: its process, its reports, and the orders to it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from core.log import get
+from core.messages import StreamSpec
+from ingest.control import ALIVE
+from ingest.protocol import EXIT_ENDED, EXIT_RETRY, EXIT_SUSPENDED, Report, Start, decode_report, encode
+
+log = get(__name__)
+COMMAND = (sys.executable, "-m", "ingest.reader")
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a reader's process ended.
+
+    Attributes:
+        ended: the run is over, and everything about it is acknowledged.
+        crash: what ended the process against its will, as a sentence; None when nothing did.
+        decoded: frames it had decoded by its last report.
+    """
+
+    ended: bool
+    crash: str | None
+    decoded: int
+
+
+class ReaderProcess:
+    """A reader that was started; `poll` it from one thread."""
+
+    def __init__(
+        self,
+        start: Start,
+        stall_s: float,
+        command: Sequence[str] = COMMAND,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.spec: StreamSpec = start.spec
+        self.partition = start.partition
+        self._now = now
+        self._stall_s = stall_s
+        self._lock = threading.Lock()
+        self._report = Report(0)
+        self._got_on_at = now()
+        self._stalled = False
+        self._ordered: str | None = None
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+        self._listener = threading.Thread(target=self._listen, name="reports", daemon=True)
+        self._listener.start()
+        self._say(encode(start))
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
+    @property
+    def ordered(self) -> str | None:
+        """The last order given, ``stop`` or ``suspend``."""
+        return self._ordered
+
+    def order(self, order: str) -> None:
+        """Tell it to ``stop`` or to ``suspend``, once."""
+        if self._ordered not in {order, "stop"}:
+            self._ordered = order
+            self._say(order.encode() + b"\n")
+
+    def alive(self) -> None:
+        """Renew its lease, and end it when it gets no further."""
+        self._say(ALIVE.encode() + b"\n")
+        with self._lock:
+            silent = self._now() - self._got_on_at
+        if silent > self._stall_s and not self._stalled:
+            self._stalled = True
+            log.error("a reader gets no further and is ended", stream=str(self.spec.stream_id), seconds=round(silent))
+            self._process.kill()
+
+    def poll(self) -> Death | None:
+        """How it ended; None while it runs."""
+        return None if self._process.poll() is None else self._death()
+
+    def end(self, timeout_s: float) -> Death:
+        """Wait for its end, and force it after `timeout_s`."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        return self._death()
+
+    def _death(self) -> Death:
+        self._listener.join(5.0)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                _close(pipe.close)
+        with self._lock:
+            report = self._report
+        return Death(report.ended is not None, self._crash(), report.decoded)
+
+    def _crash(self) -> str | None:
+        code = self._process.returncode
+        if self._stalled:
+            return f"got no further for {self._stall_s:.0f} s"
+        if code in {EXIT_ENDED, EXIT_SUSPENDED, EXIT_RETRY}:
+            return None
+        return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            report = decode_report(line)
+            if report is None:
+                continue
+            with self._lock:
+                if report.beat != self._report.beat:
+                    self._got_on_at = self._now()
+                self._report = report
+
+    def _say(self, line: bytes) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError, OSError):
+            return
+
+
+def _close(close: Callable[[], None]) -> None:
+    """Close a pipe whose other end may be gone."""
+    try:
+        close()
+    except OSError:
+        return

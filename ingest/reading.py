@@ -1,0 +1,203 @@
+"""From decoded frames to a lane: sampling, pacing, scaling, encoding."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+from core.clock import Clock, now_ms, wall_clock
+from core.ids import Seq
+from core.messages import Frame, StreamSpec, VideoInfo
+from core.settings import Ingest
+from ingest.control import Control
+from ingest.decoded import Decoded, NotDecoded, ProblemSink
+from ingest.lanes import Lane
+from ingest.ledger import Ledger
+from ingest.picture import Rgb, Size, scaled, to_jpeg, upright
+from ingest.probe import Probe
+from ingest.sampling import Sampler, Timeline, tolerance
+
+FACES = "face_detection"
+
+
+class Source(Protocol):
+    """Something that gives frames.
+
+    Attributes:
+        broken: why it ended before its end; None while it is sound.
+    """
+
+    probe: Probe
+    decoder: str
+    broken: str | None
+
+    def frames(self, problem: ProblemSink) -> Iterator[Decoded]:
+        """The frames in order of presentation; `problem` hears of damaged places."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How decoded pixels become the picture that is sent."""
+
+    size: Size
+    rotation: int
+    quality: int
+
+    @classmethod
+    def of(cls, probe: Probe, ingest: Ingest) -> Shape:
+        """Scaled before it is encoded, and never up."""
+        return cls(probe.shown.fitted(ingest.long_side), probe.rotation, ingest.jpeg_quality)
+
+    def jpeg(self, image: Rgb) -> bytes:
+        """The picture of a decoded frame."""
+        return to_jpeg(upright(scaled(image, self.size.turned(self.rotation)), self.rotation), self.quality)
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Where an interrupted run goes on.
+
+    Attributes:
+        published: frames that are on Kafka already; they are passed over, and counted by reading
+            the file again (a file gives the same frames each time).
+        skip: decoded frames to pass over uncounted, where counts were brought along (live).
+        begin: media second of the first frame that counts.
+    """
+
+    published: int = 0
+    skip: int = 0
+    begin: Fraction = Fraction(0)
+
+
+class Reading:
+    """Reads one source to its end, or until told otherwise.
+
+    Args:
+        live: wall time of a frame is the time it is captured, not its place in the file.
+    """
+
+    def __init__(
+        self,
+        spec: StreamSpec,
+        source: Source,
+        ingest: Ingest,
+        *,
+        lane: Lane,
+        ledger: Ledger,
+        control: Control,
+        resume: Resume,
+        clock: Clock = wall_clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._spec = spec
+        self._source = source
+        self._lane = lane
+        self._ledger = ledger
+        self._control = control
+        self._resume = resume
+        self._clock = clock
+        self._monotonic = monotonic
+        self._shape = Shape.of(source.probe, ingest)
+        self._timeline = Timeline(source.probe.frame_s, resume.begin)
+        self._sampler = Sampler(spec.source.fps, spec.source.start_s, tolerance(source.probe.time_base))
+        self._faces = any(analytic.name == FACES for analytic in spec.analytics)
+        self._index = resume.skip
+        self._read = 0
+        self._started: float | None = None
+
+    def run(self) -> None:
+        """Read. Raises BrokerUnavailable."""
+        for frame in self._all_frames():
+            if self._control.order != "go":
+                return
+            self._control.beat += 1
+            time_s = self._timeline.at(frame.pts)
+            wanted = self._sampler.wants(time_s)
+            jpeg: bytes | None = None
+            if wanted and self._read >= self._resume.published:
+                if not self._paced(time_s):
+                    return
+                try:
+                    jpeg = self._shape.jpeg(frame.rgb())
+                except NotDecoded:
+                    continue
+            self._advance(frame, time_s, wanted=wanted, jpeg=jpeg)
+
+    def _advance(self, frame: Decoded, time_s: Fraction, *, wanted: bool, jpeg: bytes | None) -> None:
+        """The frame has come: count it, and put it on its lane when it is new."""
+        self._timeline.advance(frame.pts)
+        self._ledger.decoded(float(time_s), read=wanted)
+        index, self._index = self._index, self._index + 1
+        if not wanted:
+            return
+        self._sampler.chosen(time_s)
+        self._read += 1
+        if jpeg is None:
+            self._ledger.published()
+            return
+        self._lane.put(self._message(index, float(time_s), jpeg))
+
+    def _message(self, index: int, media_s: float, jpeg: bytes) -> Frame:
+        spec = self._spec
+        now = now_ms(self._clock)
+        return Frame(
+            stream_id=spec.stream_id,
+            run=spec.run,
+            seq=Seq(0),
+            index=index,
+            media_s=round(media_s, 6),
+            ts_ms=now if spec.lane == "live" else spec.started_ms + round(media_s * 1000),
+            width=self._shape.size.width,
+            height=self._shape.size.height,
+            jpeg=jpeg,
+            model=spec.model,
+            faces=self._faces,
+            ephemeral=spec.ephemeral,
+            published_ms=now,
+        )
+
+    def _all_frames(self) -> Iterator[Decoded]:
+        """The source's frames, again and again when it loops, without those to pass over."""
+        skip = self._resume.skip
+        while True:
+            given = 0
+            for frame in self._source.frames(self._ledger.problem):
+                given += 1
+                if skip > 0:
+                    skip -= 1
+                    self._control.beat += 1
+                    continue
+                yield frame
+            if not self._spec.source.loop or not given or self._control.order != "go":
+                return
+            skip %= given
+
+    def _paced(self, time_s: Fraction) -> bool:
+        """Wait until the frame is due where a file is played at its own pace; whether to go on."""
+        if not self._spec.source.realtime:
+            return True
+        if self._started is None:
+            self._started = self._monotonic() - float(time_s)
+        while (early := self._started + float(time_s) - self._monotonic()) > 0:
+            if not self._control.wait(min(early, 1.0)):
+                return False
+        return True
+
+    @property
+    def video(self) -> VideoInfo:
+        """The video as it was read."""
+        counts = self._ledger.counts
+        info = self._source.probe.info(self._source.decoder)
+        return VideoInfo(
+            width=info.width,
+            height=info.height,
+            fps=info.fps,
+            frames=counts.decoded,
+            duration_s=round(float(self._timeline.end), 3),
+            rotation=info.rotation,
+            codec=info.codec,
+            decoder=info.decoder,
+        )

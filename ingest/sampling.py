@@ -1,0 +1,82 @@
+"""Choosing frames by presentation time.
+
+The rule: due times lie on the grid ``k / fps``, k = 0, 1, 2, ... A frame is chosen when its time
+is at or past the next due time; the next due time is then the first grid point after that frame.
+So a source slower than the rate gives every frame once (none is repeated), a gap gives no burst,
+and the choice depends on presentation times alone, not on how the file is read. Times in a
+container are rounded to its time base, so "at" allows for that rounding (see `tolerance`).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+MILLISECOND = Fraction(1, 1000)
+
+
+def tolerance(time_base: Fraction) -> Fraction:
+    """How much earlier than its true time a stamp in `time_base` may be: half a tick where it is
+    rounded, and a whole one, up to a millisecond, because some writers cut instead.
+    """
+    return max(min(time_base, MILLISECOND), time_base / 2)
+
+
+class Sampler:
+    """Chooses frames at a rate; every frame when `fps` is 0.
+
+    Args:
+        fps: frames a second to choose.
+        start_s: frames before this media second are not chosen; the grid begins there.
+        slack: allowance for rounded times, seconds.
+    """
+
+    def __init__(self, fps: float, start_s: float = 0.0, slack: Fraction = Fraction(0)) -> None:
+        self._fps = Fraction(repr(float(fps)))
+        self._start = Fraction(repr(float(start_s)))
+        self._slack = slack
+        self._due = self._start
+
+    def wants(self, time: Fraction) -> bool:
+        """Whether the frame at `time` (media seconds) is read."""
+        return time + self._slack >= self._due
+
+    def chosen(self, time: Fraction) -> None:
+        """Note that the frame at `time` was read; times rise from call to call."""
+        if self._fps:
+            passed = int((time + self._slack - self._start) * self._fps) + 1
+            self._due = self._start + passed / self._fps
+
+
+class Timeline:
+    """Presentation times as media seconds: from `begin` at the first frame, and always rising.
+
+    A missing or repeated time becomes one frame after the last; where the source jumps back (a
+    file that begins again, a camera that resets its clock) the line goes on from there.
+    """
+
+    def __init__(self, frame_s: Fraction, begin: Fraction = Fraction(0)) -> None:
+        self._frame_s = frame_s
+        self._begin = begin
+        self._shift: Fraction | None = None
+        self._last: Fraction | None = None
+
+    def at(self, pts: Fraction | None) -> Fraction:
+        """Media second of a frame whose presentation time is `pts`, if it comes next."""
+        expected = self._begin if self._last is None else self._last + self._frame_s
+        if pts is None or self._shift is None:
+            return expected
+        time = pts + self._shift
+        return time if self._last is None or time > self._last else expected
+
+    def advance(self, pts: Fraction | None) -> Fraction:
+        """The same, and the frame has come."""
+        time = self.at(pts)
+        if pts is not None:
+            self._shift = time - pts
+        self._last = time
+        return time
+
+    @property
+    def end(self) -> Fraction:
+        """Media second at which the last frame's showing ends; 0 before the first."""
+        return Fraction(0) if self._last is None else self._last + self._frame_s

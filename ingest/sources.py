@@ -1,0 +1,40 @@
+"""From a stream's address to something that gives frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.local_files import is_local, local_path
+from core.messages import StreamSpec
+from core.settings import Settings
+from ingest.download import fetched
+from ingest.file_source import FileSource
+from ingest.live_source import LiveSource
+from ingest.reading import Source
+
+
+def open_source(spec: StreamSpec, settings: Settings) -> Source:
+    """Open the spec's source.
+
+    Files and uploads are read in place; a task's URL is fetched first, so that it is the same
+    bytes however often it is read; any other address is read as it comes.
+
+    Raises:
+        ClientError: not allowed, not there, or not a video.
+        TransientError: not there for now.
+    """
+    url, limit, rotation = spec.source.url, settings.ingest.max_pixels, spec.source.rotation
+    if is_local(url):
+        return FileSource.open(local_path(url, settings), limit, rotation)
+    if spec.lane == "batch":
+        return FileSource.open(fetched(url, _spool(spec, settings), settings), limit, rotation)
+    return LiveSource.open(url, settings, rotation)
+
+
+def forget_source(spec: StreamSpec, settings: Settings) -> None:
+    """Remove what `open_source` fetched; for a run that has ended."""
+    _spool(spec, settings).unlink(missing_ok=True)
+
+
+def _spool(spec: StreamSpec, settings: Settings) -> Path:
+    return settings.data_dir / "ingest" / f"{spec.stream_id}-{spec.run}"

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from inference.cards import save_card
-from inference.convert import detector, export
+from inference.convert import appearance, detector, export, faces
 from inference.zoo import ZOO, Entry, Package
 
 Build = Callable[[Path], Callable[[Any], dict[str, Any]]]
 BUILDERS: dict[str, Build] = {
+    "facemesh-detection": faces.detector,
+    "faceres": faces.embedder,
+    "appearance": appearance.build,
 }
 
 

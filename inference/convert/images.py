@@ -6,6 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+_SHORTEST = 1e-12
+
 
 def decode(encoded: Any) -> Any:
     """One JPEG or PNG (a scalar string) as RGB ``uint8 [height, width, 3]``."""
@@ -41,3 +43,12 @@ def letterboxed(encoded: Any, size: int) -> tuple[Any, Any]:
     signature = (tf.TensorSpec([size, size, 3], tf.float32), tf.TensorSpec([4], tf.float32))
     squares, places = tf.map_fn(one, encoded, fn_output_signature=signature)
     return squares, places
+
+
+def normalised(vectors: Any) -> Any:
+    """Rows of length 1, the same bits in every batch.
+
+    Root and division are exact. Their approximation in one, which `tf.math.l2_normalize` uses and
+    the graph optimiser puts in place of a plain division by a root, differs with the batch's size.
+    """
+    return vectors / tf.maximum(tf.sqrt(tf.reduce_sum(vectors * vectors, 1, keepdims=True)), _SHORTEST)

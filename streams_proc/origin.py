@@ -65,6 +65,11 @@ class KafkaOrigin:
         with self._client() as client:
             return newest(_whole_partition(client, topic, partition))
 
+    def living_keys(self, topic: str, partition: int) -> list[bytes]:
+        """Keys of a compacted topic's partition that have a value."""
+        with self._client() as client:
+            return [key for key, value in dict(_whole_partition(client, topic, partition)).items() if value is not None]
+
     @contextlib.contextmanager
     def _client(self) -> Iterator[Consumer]:
         client = self._connect()

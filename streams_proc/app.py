@@ -1,0 +1,210 @@
+"""What runs: every process of the room, and what it is made of.
+
+Each function below assembles one process out of its parts; nothing is decided anywhere else.
+"""
+# ruff: noqa: PLC0415  # a process loads the libraries of its own stage and no other's
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from core import log
+from core.errors import ConfigError
+from core.settings import Settings, load
+from core.topics import Topics
+from streams_proc.assemble import work
+from streams_proc.replay import replay
+from streams_proc.serve import run
+from streams_proc.stage import Handler, StatefulStage, StatelessStage
+
+Process = Callable[[Settings, asyncio.Event, str | None], Awaitable[None]]
+MOST_RECORDS = 5000
+
+
+async def control(settings: Settings, stopping: asyncio.Event, instance: str | None) -> None:
+    """Statuses of runs to the control database; beside it the outbox, sweeping and trimming."""
+    from streams_proc.attempt import Backoff
+    from streams_proc.publish import KafkaPublisher
+    from streams_proc.relay import Relay
+    from streams_proc.status import StatusHandler
+    from streams_proc.sweep import Sweep
+    from streams_proc.trim import KafkaLogs, Trim
+    from warehouse.analytics import AnalyticsStore
+    from warehouse.control.store import ControlStore
+    from warehouse.embeddings import EmbeddingStore
+    from warehouse.media import MediaStore
+
+    topics = Topics.of(settings.kafka)
+    store, media = ControlStore.connect(settings), MediaStore.connect(settings)
+    erase = (
+        AnalyticsStore.connect(settings).delete_stream,
+        EmbeddingStore.connect(settings).delete_stream,
+        lambda stream: media.delete_prefix(str(stream)),
+    )
+    stage = StatelessStage("control", (topics.stream_status,), StatusHandler(store), batch=500)
+    backoff = Backoff()
+    with contextlib.closing(KafkaPublisher(settings.kafka, "relay")) as publisher:
+        beside = (
+            Relay(store, publisher, topics.streams).run(backoff),
+            Sweep(store, media, erase, settings.media.upload_ttl_s).run(backoff),
+            Trim(KafkaLogs(settings.kafka), topics).run(backoff),
+        )
+        await work(settings, stage, stopping, instance, beside)
+
+
+async def detect(settings: Settings, stopping: asyncio.Event, instance: str | None) -> None:
+    """Frames to detections, live before batch."""
+    from inference.client import ModelClient
+    from streams_proc.detect import DetectHandler
+
+    topics = Topics.of(settings.kafka)
+    client = ModelClient(settings.models, settings.breaker, settings.models_dir)
+    stage = StatelessStage(
+        "detect",
+        (topics.frames_live, topics.frames_batch),
+        DetectHandler(client, topics, settings.models.face_detector),
+        batch=settings.detect.batch,
+        linger_s=settings.detect.linger_ms / 1000,
+        in_flight=settings.detect.in_flight,
+    )
+    try:
+        await work(settings, stage, stopping, instance)
+    finally:
+        await client.close()
+
+
+async def analyse(settings: Settings, stopping: asyncio.Event, instance: str | None) -> None:
+    """Detections to tracks, views and events."""
+    from inference.client import ModelClient
+    from streams_proc.analyse import AnalyseHandler
+    from streams_proc.frame_reader import FrameReader
+    from streams_proc.views import Embedding, ViewTaker
+
+    topics = Topics.of(settings.kafka)
+    models = settings.models
+    client = ModelClient(models, settings.breaker, settings.models_dir)
+    reader = FrameReader(settings.kafka)
+    views = ViewTaker(
+        reader,
+        client,
+        {
+            "appearance": Embedding(models.embedder, client.card(models.embedder).widen),
+            "face": Embedding(models.face_embedder, client.card(models.face_embedder).widen),
+        },
+    )
+    stage = StatefulStage(
+        "analyse", topics.detections, topics.snapshots_analyse, lambda: AnalyseHandler(topics, settings.analyse, views)
+    )
+    try:
+        await work(settings, stage, stopping, instance)
+    finally:
+        await client.close()
+        await reader.close()
+
+
+async def sink_clickhouse(settings: Settings, stopping: asyncio.Event, instance: str | None) -> None:
+    """Detections, tracks and events to ClickHouse."""
+    from streams_proc.sink import SinkHandler
+    from streams_proc.sink_clickhouse import NAME, ByTopic, ClickHouseStore
+    from warehouse.analytics import AnalyticsStore
+    from warehouse.control.store import ControlStore
+
+    topics = Topics.of(settings.kafka)
+    handler = SinkHandler(
+        NAME,
+        settings.kafka.prefix,
+        ByTopic(topics),
+        ClickHouseStore(AnalyticsStore.connect(settings)),
+        ControlStore.connect(settings),
+    )
+    stage = _sink(settings, NAME, (topics.events, topics.tracks, topics.detections), handler)
+    await work(settings, stage, stopping, instance)
+
+
+async def sink_lancedb(settings: Settings, stopping: asyncio.Event, instance: str | None) -> None:
+    """Embeddings to LanceDB."""
+    from core.messages import decode_tracks
+    from streams_proc.sink import SinkHandler
+    from streams_proc.sink_lancedb import NAME, LanceDbStore, maintain
+    from warehouse.control.store import ControlStore
+    from warehouse.embeddings import EmbeddingStore
+
+    topics = Topics.of(settings.kafka)
+    store = LanceDbStore(EmbeddingStore.connect(settings))
+    handler = SinkHandler(
+        NAME,
+        settings.kafka.prefix,
+        lambda record: decode_tracks(record.value),
+        store,
+        ControlStore.connect(settings),
+    )
+    await work(settings, _sink(settings, NAME, (topics.tracks,), handler), stopping, instance, (maintain(store),))
+
+
+async def sink_media(settings: Settings, stopping: asyncio.Event, instance: str | None) -> None:
+    """Pictures to the media store."""
+    from core.messages import decode_tracks
+    from streams_proc.sink import SinkHandler
+    from streams_proc.sink_media import NAME, MediaSink
+    from warehouse.control.store import ControlStore
+    from warehouse.media import MediaStore
+
+    topics = Topics.of(settings.kafka)
+    handler = SinkHandler(
+        NAME,
+        settings.kafka.prefix,
+        lambda record: decode_tracks(record.value),
+        MediaSink(MediaStore.connect(settings)),
+        ControlStore.connect(settings),
+    )
+    await work(settings, _sink(settings, NAME, (topics.tracks,), handler), stopping, instance)
+
+
+def _sink(settings: Settings, name: str, topics: tuple[str, ...], handler: Handler) -> StatelessStage:
+    """One call at a time, as large as the time it may linger lets it be."""
+    batch = min(settings.sink.batch_rows, MOST_RECORDS)
+    return StatelessStage(name, topics, handler, batch, linger_s=settings.sink.batch_s, in_flight=1)
+
+
+PROCESSES: Mapping[str, Process] = {
+    "control": control,
+    "detect": detect,
+    "analyse": analyse,
+    "sink-clickhouse": sink_clickhouse,
+    "sink-lancedb": sink_lancedb,
+    "sink-media": sink_media,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m streams_proc <process> [--instance N] [--replay]`; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m streams_proc", description="Run one process of the way of a frame."
+    )
+    parser.add_argument("process", choices=PROCESSES)
+    parser.add_argument(
+        "--instance", help="number of this process among its kind on this machine: a restart then costs no rebalance"
+    )
+    parser.add_argument(
+        "--replay", action="store_true", help="forget what is committed and begin with the first record that is kept"
+    )
+    chosen = parser.parse_args(arguments)
+    name: str = chosen.process
+    try:
+        settings = load()
+    except ConfigError as error:
+        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201  # there are no settings to log by
+        return 1
+    log.configure(settings.telemetry, name)
+
+    async def process(stopping: asyncio.Event) -> None:
+        if chosen.replay:
+            snapshots = Topics.of(settings.kafka).snapshots_analyse if name == "analyse" else None
+            await asyncio.to_thread(replay, settings.kafka, name, snapshots)
+        await PROCESSES[name](settings, stopping, chosen.instance)
+
+    return run(name, process)

@@ -1,0 +1,46 @@
+"""Making a stage begin again with the first record that is still kept."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, KafkaException
+
+from core import log
+from core.errors import BrokerUnavailable
+from core.kafka import admin, producer
+from core.settings import Kafka
+from streams_proc.origin import KafkaOrigin
+
+TIMEOUT_S = 20.0
+_log = log.get(__name__)
+
+
+def replay(kafka: Kafka, stage: str, snapshots: str | None) -> None:
+    """Forget what a stage has committed, and its snapshots.
+
+    The stage must be stopped. What it wrote before is written again, under the same ids.
+
+    Args:
+        snapshots: the topic of its state; None for a stage without.
+
+    Raises:
+        BrokerUnavailable: the broker does not answer, or the group still has members.
+    """
+    group = kafka.prefix + stage
+    try:
+        for future in admin(kafka).delete_consumer_groups([group]).values():
+            future.result(TIMEOUT_S)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+            raise BrokerUnavailable(f"group {group} cannot be forgotten; is the stage stopped? {error}") from error
+    if snapshots is not None:
+        _forget(kafka, snapshots, KafkaOrigin(kafka, stage))
+    _log.info("begins again with the first record that is kept", stage=stage)
+
+
+def _forget(kafka: Kafka, topic: str, origin: KafkaOrigin) -> None:
+    client = producer(kafka, "replay")
+    for partition in range(kafka.partitions):
+        for key in origin.living_keys(topic, partition):
+            client.produce(topic, key=key, value=None, partition=partition)
+    if client.flush(TIMEOUT_S):
+        raise BrokerUnavailable(f"{topic} does not take the tombstones")

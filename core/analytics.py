@@ -146,7 +146,7 @@ OBJECT_DETECTION = Declaration(
                 ],
             },
             **_following(
-                _fraction("score of a detection that begins a visit; absent: the setting analyse.min_score"),
+                _fraction("score a thing must be seen with once to be a visit; absent: the setting analyse.min_score"),
                 min_duration_s=0.2,
                 min_boxes=3,
                 max_gap_s=1.5,
@@ -189,7 +189,9 @@ PEOPLE_COUNT = Declaration(
             },
             "roi": {"anyOf": [_REGION, {"type": "null"}]},
             "droi": {"anyOf": [_REGION, _POLYGON, {"type": "null"}]},
-            "min_score": _fraction("score of a person that counts; absent: the setting analyse.min_score"),
+            "min_score": _fraction(
+                "score a person must be seen with once to count; absent: the setting analyse.min_score"
+            ),
             "event_policy": {
                 "type": "object",
                 "properties": {
@@ -230,7 +232,7 @@ FACE_DETECTION = Declaration(
     objects=False,
     parameters=_object(
         "What makes a face's visit.",
-        _following(_fraction("score of a face that begins a visit", 0.6), 0.2, 3, 1.5),
+        _following(_fraction("score a face must be seen with once to be a visit", 0.6), 0.2, 3, 1.5),
     ),
 )
 

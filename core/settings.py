@@ -164,7 +164,9 @@ class Analyse(Section):
 
     snapshot_messages: Count = 200
     snapshot_s: Seconds = 1.0
-    min_score: Annotated[float, Field(ge=0, le=1)] = Field(0.30, description="of a detection that begins a track")
+    min_score: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.40, description="score an object must be seen with once to be believed"
+    )
     view_interval_s: Annotated[float, Field(ge=0)] = Field(
         1.0, description="least media seconds between embeddings of a track"
     )

@@ -116,7 +116,7 @@ class Follower:
         shift = np.array(planes, dtype=np.float64) * PLANE
         boxes[:, 0] += shift
         boxes[:, 2] += shift
-        strong = np.array([s.score >= self.rules.min_score for s in things], dtype=bool)
+        strong = np.array([s.score >= self.rules.begin_score for s in things], dtype=bool)
         given = sv.Detections(
             xyxy=boxes,
             confidence=np.where(strong, STRONG, WEAK),
@@ -160,9 +160,10 @@ class Follower:
         return sorted(sightings, key=lambda s: s.track_id)
 
     def _believed(self, track: Track) -> bool:
-        # One frame's share of the time belongs to each box, the last one's too.
         duration = track.last.clock_s - track.begin.clock_s
-        return track.boxes >= self.rules.min_boxes and duration >= self.rules.min_duration_s - 1e-6
+        rules = self.rules
+        long = track.boxes >= rules.min_boxes and duration >= rules.min_duration_s - 1e-6
+        return long and track.best_score >= rules.min_score
 
 
 def _tracker(rate: float, gap_s: float) -> BoTSORTTracker:

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-CONTINUE_SHARE = 0.5
-"""A followed thing is recognised again from this share of the score that begins a visit."""
+BEGIN_SHARE = 0.75
+"""A thing is followed from this share of the score that it must reach to be believed."""
+
+CONTINUE_SHARE = 0.4
+"""And recognised again from this share."""
 
 DUPLICATE_IOU = 0.7
 """Boxes that overlap more than this are one thing twice (a car that is also seen as a truck)."""
@@ -27,8 +30,8 @@ class Rules:
     """How one follower follows.
 
     Attributes:
-        min_score: of a detection that begins a track.
-        min_duration_s, min_boxes: a track is believed (a visit) from both on.
+        min_score: a thing must once be seen with, to be believed (to be a visit).
+        min_duration_s, min_boxes: and for this long, in so many frames.
         max_gap_s: a visit lasts on while its thing is missed for less than this.
         any_label: labels mean nothing: one thing for boxes of whatever label.
     """
@@ -49,6 +52,11 @@ class Rules:
             max_gap_s=float(parameters["max_gap_s"]),
             any_label=parameters.get("labels") == "any",
         )
+
+    @property
+    def begin_score(self) -> float:
+        """Detections from this on are followed."""
+        return self.min_score * BEGIN_SHARE
 
     @property
     def continue_score(self) -> float:

@@ -1,0 +1,96 @@
+"""How well tracks follow a truth: MOTA, IDF1, HOTA and identity switches, by roboflow's `trackers`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.errors import InvalidInput
+from infra.report.mot import MotRow, read_mot
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MATCH_IOU = 0.5
+"""Least overlap by which a box counts as the truth's (MOTA, IDF1); HOTA takes the mean over its own thresholds."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingScores:
+    """Scores of one video.
+
+    Attributes:
+        mota, idf1, hota: 1 is perfect; MOTA may be negative.
+        switches: times that a true object changed its track.
+        truth_boxes, boxes: rows compared.
+        false_positives, misses: rows without a partner.
+    """
+
+    mota: float
+    idf1: float
+    hota: float
+    switches: int
+    truth_boxes: int
+    boxes: int
+    false_positives: int
+    misses: int
+
+
+def evaluate(truth: Path, rows: Iterable[MotRow]) -> TrackingScores:
+    """Compare tracked rows with a MOTChallenge truth file, rows of flag 0 left out.
+
+    Raises:
+        InvalidInput: the file cannot be read, or has no row that counts.
+    """
+    true_rows = [row for row in read_mot(truth) if row.score != 0]
+    if not true_rows:
+        raise InvalidInput(f"{truth.name} has no row that counts (every flag is 0, or the file is empty)")
+    return compare(true_rows, list(rows))
+
+
+def compare(true_rows: Sequence[MotRow], rows: Sequence[MotRow]) -> TrackingScores:
+    """Scores of `rows` against `true_rows`, which must not be empty."""
+    from trackers.eval import compute_clear_metrics, compute_hota_metrics, compute_identity_metrics
+
+    true_ids, ids, overlaps = _by_frame(true_rows, rows)
+    clear = compute_clear_metrics(true_ids, ids, overlaps, threshold=MATCH_IOU)
+    identity = compute_identity_metrics(true_ids, ids, overlaps, threshold=MATCH_IOU)
+    hota = compute_hota_metrics(true_ids, ids, overlaps)
+    return TrackingScores(
+        mota=float(clear["MOTA"]),
+        idf1=float(identity["IDF1"]),
+        hota=float(hota["HOTA"]),
+        switches=int(clear["IDSW"]),
+        truth_boxes=len(true_rows),
+        boxes=len(rows),
+        false_positives=int(clear["CLR_FP"]),
+        misses=int(clear["CLR_FN"]),
+    )
+
+
+def _by_frame(
+    true_rows: Sequence[MotRow], rows: Sequence[MotRow]
+) -> tuple[list[NDArray[np.intp]], list[NDArray[np.intp]], list[NDArray[np.float64]]]:
+    """Ids counted from 0 and overlaps `[true, found]` of each frame that has any row."""
+    import numpy as np
+    from trackers.eval import box_iou
+
+    true, found = _table(true_rows), _table(rows)
+    _, true_index = np.unique(true[:, 1], return_inverse=True)
+    _, index = np.unique(found[:, 1], return_inverse=True)
+    true_ids, ids, overlaps = [], [], []
+    for frame in np.union1d(true[:, 0], found[:, 0]):
+        here, there = true[:, 0] == frame, found[:, 0] == frame
+        true_ids.append(true_index[here])
+        ids.append(index[there])
+        overlaps.append(box_iou(true[here, 2:6], found[there, 2:6], box_format="xywh"))
+    return true_ids, ids, overlaps
+
+
+def _table(rows: Sequence[MotRow]) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.array(rows, dtype=np.float64).reshape(-1, len(MotRow._fields))

@@ -52,6 +52,7 @@ class FaustHost:
         self.app = faust.App(**_options(settings, name, folder, instance))
         self._topics = topics
         self._line: Line | None = None
+        self._broken: Exception | None = None
         for topic in topics:
             self._deliver(topic)
 
@@ -87,17 +88,22 @@ class FaustHost:
 
     async def crashed(self) -> None:
         """Return never; raise when Faust has given up."""
-        while not self.app.crashed:  # noqa: ASYNC110  # Faust has no event for it
+        while not self.app.crashed and self._broken is None:  # noqa: ASYNC110  # Faust has no event for it
             await asyncio.sleep(0.2)
-        raise FatalError(f"Faust has ended: {self.app.crash_reason!r}")
+        raise FatalError(f"delivery has ended: {self._broken or self.app.crash_reason!r}")
 
     def _deliver(self, topic: str) -> None:
-        source = self.app.topic(topic, key_type=bytes, value_type=bytes, acks=False)
+        raw = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
+        source = self.app.topic(topic, acks=False, **raw)
 
         async def agent(stream: Any) -> None:
-            async for event in stream.noack().events():
-                assert self._line is not None
-                self._line.offer(event.message.generation_id, _record(event.message))
+            try:
+                async for event in stream.noack().events():
+                    assert self._line is not None
+                    self._line.offer(event.message.generation_id, _record(event.message))
+            except Exception as error:  # Faust would pass over the record and start the agent anew
+                self._broken = error
+                raise
 
         self.app.agent(source, name=f"{self._name}-{topic}", concurrency=1)(agent)
 

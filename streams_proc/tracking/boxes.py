@@ -40,23 +40,19 @@ def overlaps(one: Boxes, other: Boxes) -> NDArray[np.float64]:
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def covered(one: Boxes, other: Boxes) -> NDArray[np.float64]:
-    """Intersection over the smaller area, `[len(one), len(other)]`: 1 where one lies within the other."""
-    shared = _shared(one, other)
-    smaller = np.minimum(_areas(one)[:, None], _areas(other)[None, :])
-    return np.divide(shared, smaller, out=np.zeros_like(shared), where=smaller > 0)
-
-
-def best_of_overlapping(seen: Sequence[Seen], iou: float) -> list[Seen]:
-    """The highest score of each heap of boxes above `iou`, whatever their labels.
+def best_of_overlapping(seen: Sequence[Seen], same_label: float, any_label: float) -> list[Seen]:
+    """The highest score of each heap of boxes that overlap more than what their labels allow.
 
     Equal scores keep the earlier position, so the same detections always keep the same boxes.
+
+    Args:
+        same_label, any_label: intersection over union from which two boxes are one thing.
     """
     ranked = sorted(seen, key=lambda s: (-s.score, s.position))
     matrix = overlaps(corners([s.box for s in ranked]), corners([s.box for s in ranked]))
     kept: list[int] = []
-    for i in range(len(ranked)):
-        if all(matrix[i, k] <= iou for k in kept):
+    for i, one in enumerate(ranked):
+        if all(matrix[i, k] <= (same_label if one.label == ranked[k].label else any_label) for k in kept):
             kept.append(i)
     return [ranked[i] for i in kept]
 

@@ -16,7 +16,7 @@ from trackers import BoTSORTTracker
 
 from core.ids import TrackId
 from streams_proc.tracking.boxes import Seen, best_of_overlapping, corners, overlaps
-from streams_proc.tracking.rules import DOUBTFUL_GAP_S, LEAST_FRAMES_MISSED, Rules
+from streams_proc.tracking.rules import CLEAR_MOVE, DOUBTFUL_GAP_S, LEAST_FRAMES_MISSED, Rules
 from streams_proc.tracking.track import Departure, Kind, Moment, Sighting, Track
 
 LONG_SIDE = 1000.0
@@ -28,9 +28,9 @@ PLANE = 10_000.0
 SAME_THING_IOU = 0.5
 """A box of another label over a track that has none of its own this frame is that track's."""
 
-STRONG, WEAK = 1.0, 0.5
-"""What the library is told for scores: it only needs to know which may begin a track, and its
-product of overlap and score would drop what a cautious detector is not sure of."""
+STRONG, WEAK = 1.0, 0.8
+"""What the library is told for scores: only which may begin a track, and which to prefer. Its
+product of overlap and score would otherwise drop what a cautious detector is not sure of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,11 @@ class Follower:
     def follow(self, seen: Sequence[Seen], now: Moment, next_id: Callable[[], TrackId]) -> Followed:
         """Take one frame. `next_id` numbers a track when it is first believed."""
         things = [s for s in seen if s.score >= self.rules.continue_score]
-        things = best_of_overlapping(things, self.rules.duplicate_iou)
+        things = best_of_overlapping(things, *self.rules.doubles)
         planes = self._planes_of(things)
         matched = self._match(things, planes, now)
         for number, thing in sorted(matched.items()):
-            self._tracks[number].see(thing.label, thing.score, now)
+            self._tracks[number].see(thing.label, thing.score, thing.box, now)
         departures = self._give_up(now)
         return Followed(tuple(self._sightings(matched, next_id)), departures)
 
@@ -163,7 +163,7 @@ class Follower:
         duration = track.last.clock_s - track.begin.clock_s
         rules = self.rules
         long = track.boxes >= rules.min_boxes and duration >= rules.min_duration_s - 1e-6
-        return long and track.best_score >= rules.min_score
+        return long and (track.best_score >= rules.min_score or track.moved >= CLEAR_MOVE)
 
 
 def _tracker(rate: float, gap_s: float) -> BoTSORTTracker:
@@ -175,7 +175,7 @@ def _tracker(rate: float, gap_s: float) -> BoTSORTTracker:
         minimum_iou_threshold_first_assoc=0.1,
         minimum_iou_threshold_second_assoc=0.3,
         minimum_iou_threshold_unconfirmed_assoc=0.1,
-        high_conf_det_threshold=STRONG,
+        high_conf_det_threshold=WEAK,
         enable_cmc=False,
         instant_first_frame_activation=False,
     )

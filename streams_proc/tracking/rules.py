@@ -12,11 +12,17 @@ BEGIN_SHARE = 0.75
 CONTINUE_SHARE = 0.4
 """And recognised again from this share."""
 
-DUPLICATE_IOU = 0.7
-"""Boxes that overlap more than this are one thing twice (a car that is also seen as a truck)."""
+SAME_LABEL_IOU = 0.55
+"""Boxes of one label that overlap more than this are one thing twice."""
+
+OTHER_LABEL_IOU = 0.7
+"""So are boxes of two labels above this: a car that is also seen as a truck."""
 
 ANY_LABEL_IOU = 0.3
-"""The same where labels mean nothing."""
+"""And where labels mean nothing, all boxes above this."""
+
+CLEAR_MOVE = 0.5
+"""What has moved by this share of its own size needs only the lower score: wrong detections stand still."""
 
 DOUBTFUL_GAP_S = 0.3
 """A thing that is not a visit yet is given up when it is missed for longer than this."""
@@ -64,6 +70,6 @@ class Rules:
         return self.min_score * CONTINUE_SHARE
 
     @property
-    def duplicate_iou(self) -> float:
-        """Boxes above this overlap are one thing."""
-        return ANY_LABEL_IOU if self.any_label else DUPLICATE_IOU
+    def doubles(self) -> tuple[float, float]:
+        """Overlap above which boxes are one thing: of the same label, of any two."""
+        return (ANY_LABEL_IOU, ANY_LABEL_IOU) if self.any_label else (SAME_LABEL_IOU, OTHER_LABEL_IOU)

@@ -60,7 +60,12 @@ class Departure:
 
 @dataclass(slots=True)
 class Track:
-    """What a follower remembers of one thing; `plane` is where its kind of label is matched."""
+    """What a follower remembers of one thing.
+
+    Attributes:
+        plane: where its kind of label is matched.
+        moved: farthest from where it was first seen, in its own size.
+    """
 
     plane: int
     begin: Moment
@@ -70,12 +75,23 @@ class Track:
     best_score: float = 0.0
     boxes: int = 0
     votes: dict[str, float] = field(default_factory=dict)
+    origin: Box | None = None
+    moved: float = 0.0
 
-    def see(self, label: str, score: float, moment: Moment) -> None:
+    def see(self, label: str, score: float, box: Box, moment: Moment) -> None:
         """Take one more detection; the label is what has most of the scores, and keeps until clearly beaten."""
         self.last = moment
+        self.origin = self.origin or box
+        self.moved = max(self.moved, distance(self.origin, box))
         self.boxes += 1
         self.best_score = max(self.best_score, score)
         self.votes[label] = self.votes.get(label, 0.0) + score
         if self.votes[label] > self.votes.get(self.label, 0.0) * CLEARLY_MORE:
             self.label = label
+
+
+def distance(one: Box, other: Box) -> float:
+    """Between the middles of two boxes, each direction in units of the boxes' mean side in it."""
+    across = abs(one[0] + one[2] - other[0] - other[2]) / max(one[2] - one[0] + other[2] - other[0], 1e-6)
+    down = abs(one[1] + one[3] - other[1] - other[3]) / max(one[3] - one[1] + other[3] - other[1], 1e-6)
+    return max(across, down)

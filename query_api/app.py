@@ -1,0 +1,135 @@
+"""The query service, put together: what runs, and in what order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import falcon
+import falcon.asgi
+
+from core import log
+from core.errors import ClientError, InvalidInput, NotFound
+from core.settings import Settings
+from query_api.answers import base_of
+from query_api.context import request_id_of
+from query_api.disconnect import Application
+from query_api.errors import render
+from query_api.middleware import Counting, Reading, RequestIds
+from query_api.openapi import document
+from query_api.ports import Collaborators
+from query_api.refusals import MethodNotAllowed, TooLarge, WrongContentType
+from query_api.resources.analysis import SmartSearchResource, VideosdkResource, VideoTaskResource
+from query_api.resources.rows import MediaResource, RowsResource
+from query_api.resources.status import (
+    HealthcheckResource,
+    HealthResource,
+    MetricsResource,
+    ReadyResource,
+    RootResource,
+    SpecResource,
+    VersionResource,
+)
+from query_api.resources.streams import LedgerResource, StreamResource, StreamsResource
+from query_api.resources.tasks import TaskResource, TasksResource
+from query_api.resources.videos import VideoResource, VideosResource
+from query_api.routes import ROUTES, surface_of
+from query_api.services.health import Health
+from query_api.services.immediate import Immediate
+from query_api.services.search import SmartSearch
+from query_api.services.streams import Streams
+from query_api.services.submissions import Submissions
+from query_api.services.tasks import Tasks
+from query_api.services.uploads import Uploads
+
+logger = log.get(__name__)
+
+
+def create_app(settings: Settings, parts: Collaborators) -> Application:
+    """The application over these collaborators, which whoever passed them in closes."""
+    app = Application(middleware=[Counting(), RequestIds(parts.clock), Reading(settings.query, ROUTES)])
+    app.router_options.converters["path"] = falcon.routing.PathConverter
+    made = resources(settings, parts)
+    registered = set()
+    for route in ROUTES:
+        if (route.path, route.suffix) not in registered:
+            registered.add((route.path, route.suffix))
+            app.add_route(route.path, made[route.resource], suffix=route.suffix)
+    errors = Errors(settings)
+    app.add_error_handler(Exception, errors.unexpected)
+    app.add_error_handler(falcon.HTTPError, errors.of_falcon)
+    return app
+
+
+def resources(settings: Settings, parts: Collaborators) -> dict[str, Any]:
+    """Every resource by the name that the table of routes gives it."""
+    pool = parts.pool
+    uploads = Uploads(settings, parts)
+    submissions = Submissions(settings, parts)
+    tasks = Tasks(settings, parts, uploads)
+    streams = Streams(parts, uploads)
+    health = Health(settings, parts)
+    immediate = Immediate(settings, parts)
+    return {
+        "root": RootResource(),
+        "version": VersionResource(),
+        "healthcheck": HealthcheckResource(health),
+        "health": HealthResource(),
+        "ready": ReadyResource(health),
+        "metrics": MetricsResource(pool),
+        "spec": SpecResource(document(ROUTES, auth=settings.query.auth)),
+        "videosdk": VideosdkResource(settings, pool, submissions, tasks, immediate),
+        "video_task": VideoTaskResource(settings, pool, tasks),
+        "smart_search": SmartSearchResource(SmartSearch(settings, parts)),
+        "videos": VideosResource(settings, uploads),
+        "video": VideoResource(settings, pool, uploads, parts.media),
+        "tasks": TasksResource(settings, pool, tasks),
+        "task": TaskResource(settings, pool, tasks),
+        "rows": RowsResource(settings, parts),
+        "media": MediaResource(parts),
+        "ledger": LedgerResource(settings, pool, streams),
+        "streams": StreamsResource(settings, pool, submissions, streams),
+        "stream": StreamResource(pool, streams),
+    }
+
+
+class Errors:
+    """Turns exceptions into the answer of the surface that was asked."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def unexpected(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _: dict[str, Any]
+    ) -> None:
+        """Any exception; what is not foreseen is logged with its traceback, and answered without."""
+        base = base_of(req, self._settings)
+        sent = render(error, surface_of(req.path), request_id=request_id_of(req), base=base)
+        if sent.status == 500:
+            logger.error("request_failed", method=req.method, path=req.path, exc_info=error)
+        resp.status = sent.status
+        resp.content_type = sent.media
+        resp.data = sent.body
+        resp.stream = None
+        for name, value in sent.headers:
+            resp.set_header(name, value)
+
+    async def of_falcon(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, error: falcon.HTTPError, params: dict[str, Any]
+    ) -> None:
+        """Falcon's own errors: no route, no such method, a body that it cannot read."""
+        for name, value in dict(error.headers or {}).items():
+            resp.set_header(name, value)
+        await self.unexpected(req, resp, _ours(error, req), params)
+
+
+def _ours(error: falcon.HTTPError, req: falcon.asgi.Request) -> ClientError | falcon.HTTPError:
+    says = error.description or error.title or ""
+    known: dict[int, ClientError] = {
+        404: NotFound(f"nothing is at {req.path}"),
+        405: MethodNotAllowed(f"{req.method} is not possible here"),
+        413: TooLarge(says),
+        415: WrongContentType(says),
+    }
+    if error.status_code in known:
+        return known[error.status_code]
+    return InvalidInput(says or "the request cannot be read") if error.status_code < 500 else error

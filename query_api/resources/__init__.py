@@ -1,0 +1,1 @@
+"""Thin resources: what HTTP says goes in, what a service found comes out."""

@@ -1,0 +1,1 @@
+"""What the surfaces share; nothing here knows of HTTP."""

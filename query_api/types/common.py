@@ -1,0 +1,26 @@
+"""Types that several surfaces share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+MAX_MS = 10_413_791_999_999
+Moment = Annotated[int, Meta(ge=0, le=MAX_MS)] | Annotated[datetime, Meta(tz=True)]
+"""A point in time: milliseconds since the epoch, or RFC 3339."""
+Limit = Annotated[int, Meta(ge=1, le=1000, description="rows of a page")]
+Cursor = Annotated[str, Meta(max_length=2000, description="`next_cursor` of the page before")]
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Url = Annotated[str, Meta(min_length=1, max_length=4096)]
+Rate = Annotated[float, Meta(ge=0.0, le=1000.0, description="frames a second to analyse; 0: every frame")]
+
+
+class NoParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """No query parameters."""
+
+
+def moment_ms(moment: int | datetime) -> int:
+    """Milliseconds since the epoch."""
+    return moment if isinstance(moment, int) else int(moment.timestamp() * 1000)

@@ -1,0 +1,177 @@
+"""What stands in for servers: in memory, and told beforehand what to answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from core.errors import BadImage, BrokerUnavailable, StoreUnavailable
+from core.ids import StreamId
+from core.messages import Event, Face
+from query_api.following import Collected
+from query_api.ports import Collaborators
+from warehouse.control import ControlStore
+from warehouse.embeddings import Neighbour
+from warehouse.filters import Filter
+from warehouse.page import Page
+from warehouse.rows import DetectionRow, FrameCounts, RunTrackPoint, StatisticsRow, TrackRow, TrackView
+
+
+class FakeAnalytics:
+    """Answers with what it was given, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.counts = FrameCounts(0, 0)
+        self.pages: dict[str, Page[Any]] = {}
+        self.groups: list[StatisticsRow] = []
+        self.points: list[RunTrackPoint] = []
+        self.views: list[TrackView] = []
+        self.found: list[Event] = []
+        self.batches: list[Any] = []
+        self.asked: list[tuple[Any, ...]] = []
+        self.deleted: list[StreamId] = []
+        self.down = False
+
+    def _answer(self, name: str, filter_: Filter, options: dict[str, Any]) -> Page[Any]:
+        if self.down:
+            raise StoreUnavailable("ClickHouse does not answer at http://user:secret@store:8123")
+        self.asked.append((name, filter_, options))
+        return self.pages.get(name, Page(()))
+
+    def ready(self) -> bool:
+        return not self.down
+
+    def close(self) -> None:
+        pass
+
+    def delete_stream(self, stream: StreamId) -> None:
+        self.deleted.append(stream)
+
+    def frame_counts(self, stream: StreamId, run: int) -> FrameCounts:
+        return self.counts
+
+    def events(self, filter_: Filter, **options: Any) -> Page[Event]:
+        return self._answer("events", filter_, options)
+
+    def tracks(self, filter_: Filter, **options: Any) -> Page[TrackRow]:
+        return self._answer("tracks", filter_, options)
+
+    def detections(self, filter_: Filter, **options: Any) -> Page[DetectionRow]:
+        return self._answer("detections", filter_, options)
+
+    def statistics(self, filter_: Filter, **options: Any) -> list[StatisticsRow]:
+        self._answer("statistics", filter_, options)
+        return self.groups
+
+    def export(self, table: str, filter_: Filter) -> Iterator[Any]:
+        self._answer(f"export {table}", filter_, {})
+        return iter(self.batches)
+
+    def run_track_points(self, stream: StreamId, run: int) -> Iterator[RunTrackPoint]:
+        return iter(self.points)
+
+    def run_views(self, stream: StreamId, run: int) -> Iterator[TrackView]:
+        return iter(self.views)
+
+    def run_events(self, stream: StreamId, run: int) -> Iterator[Event]:
+        return iter(self.found)
+
+
+class FakeEmbeddings:
+    """Finds what it was given."""
+
+    def __init__(self) -> None:
+        self.neighbours: dict[str, list[Neighbour]] = {}
+        self.asked: list[tuple[str, tuple[float, ...], dict[str, Any]]] = []
+        self.deleted: list[StreamId] = []
+
+    def search(self, keyspace: str, vector: Sequence[float], **options: Any) -> list[Neighbour]:
+        self.asked.append((keyspace, tuple(vector), options))
+        return self.neighbours.get(keyspace, [])
+
+    def delete_stream(self, stream: StreamId) -> None:
+        self.deleted.append(stream)
+
+
+class FakeModels:
+    """Sees what it was given."""
+
+    def __init__(self) -> None:
+        self.vector: tuple[float, ...] | BadImage = (1.0, 0.0)
+        self.faces: tuple[Face, ...] | BadImage = ()
+        self.error: Exception | None = None
+        self.embedded: list[tuple[str, bytes]] = []
+        self.closed = False
+
+    async def embed(self, model: str, images: Sequence[bytes]) -> list[tuple[float, ...] | BadImage]:
+        self.embedded.extend((model, image) for image in images)
+        return [self.vector for _ in images]
+
+    async def detect_faces(self, model: str, images: Sequence[bytes]) -> list[tuple[Face, ...] | BadImage]:
+        return [self.faces for _ in images]
+
+    async def version(self, model: str) -> int:
+        if self.error is not None:
+            raise self.error
+        return 1
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class FakeFollower:
+    """Has collected already, or waits until it is cancelled."""
+
+    def __init__(self, outcome: Collected | Exception | None) -> None:
+        self.outcome = outcome
+        self.closed = False
+        self.was_cancelled = False
+
+    def collect(self, cancelled: threading.Event, timeout_s: float) -> Collected | None:
+        if self.outcome is None:
+            self.was_cancelled = cancelled.wait(20)
+            return None
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeFollowers:
+    """Opens followers that found `outcome`."""
+
+    def __init__(self) -> None:
+        self.outcome: Collected | Exception | None = None
+        self.down = False
+        self.opened: list[tuple[StreamId, FakeFollower]] = []
+
+    def open(self, stream: StreamId) -> FakeFollower:
+        if self.down:
+            raise BrokerUnavailable("no broker answers")
+        follower = FakeFollower(self.outcome)
+        self.opened.append((stream, follower))
+        return follower
+
+
+@dataclass
+class Parts:
+    """The fakes, and the collaborators made of them."""
+
+    control: ControlStore
+    analytics: FakeAnalytics
+    embeddings: FakeEmbeddings
+    models: FakeModels
+    followers: FakeFollowers
+    broker: bool = True
+    collaborators: Collaborators = field(init=False)
+
+
+def batch(**columns: list[Any]) -> Any:
+    """A record batch of these columns."""
+    return pa.RecordBatch.from_pydict(columns)

@@ -26,14 +26,18 @@ class ByChecksum:
         self.seconds = seconds
         self.calls = 0
 
-    async def detect(self, model: str, images: Sequence[bytes], *, lane: Lane = "batch") -> list[tuple[Detection, ...] | BadImage]:
+    async def detect(
+        self, model: str, images: Sequence[bytes], *, lane: Lane = "batch"
+    ) -> list[tuple[Detection, ...] | BadImage]:
         self.calls += 1
         if self.calls % 50 == 7:
             raise ModelUnavailable("shedding load")
         await asyncio.sleep(self.seconds)
         return [BadImage("no picture") if image.startswith(b"bad") else objects(image) for image in images]
 
-    async def detect_faces(self, model: str, images: Sequence[bytes], *, lane: Lane = "batch") -> list[tuple[Face, ...] | BadImage]:
+    async def detect_faces(
+        self, model: str, images: Sequence[bytes], *, lane: Lane = "batch"
+    ) -> list[tuple[Face, ...] | BadImage]:
         return [() for _ in images]
 
     async def version(self, model: str) -> int:

@@ -66,7 +66,9 @@ def main() -> int:
     if kind == "counting":
         stage = StatefulStage(kind, topics.detections, topics.snapshots_analyse, lambda: Counting(topics.tracks))
     else:
-        stage = StatelessStage(kind, (topics.frames_live, topics.frames_batch), Copying(topics.detections), 16, 0.005, 2)
+        stage = StatelessStage(
+            kind, (topics.frames_live, topics.frames_batch), Copying(topics.detections), 16, 0.005, 2
+        )
     return run(kind, lambda stopping: work(settings, stage, stopping, instance))
 
 

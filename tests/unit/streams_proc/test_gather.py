@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import asyncio
+
+from stage_fakes import no_pressure, record
+
+from streams_proc.gather import Gather, Held
+from streams_proc.pressure import Pressure
+from streams_proc.stage import TopicPartition
+
+
+def offsets(held: list[Held] | None) -> list[tuple[str, int]]:
+    assert held is not None
+    return [(each.record.topic, each.record.offset) for each in held]
+
+
+def test_the_first_topic_goes_first_and_each_keeps_its_order() -> None:
+    async def scene() -> None:
+        gather = Gather(("live", "batch"), no_pressure())
+        for i in range(3):
+            gather.put(Held(1, record(i, topic="batch")))
+        for i in range(2):
+            gather.put(Held(1, record(i, topic="live")))
+        assert offsets(await gather.take(4)) == [("live", 0), ("live", 1), ("batch", 0), ("batch", 1)]
+        assert offsets(await gather.take(4)) == [("batch", 2)]
+
+    asyncio.run(scene())
+
+
+def test_a_full_batch_does_not_linger() -> None:
+    async def scene() -> None:
+        gather = Gather(("in",), no_pressure())
+        taking = asyncio.create_task(gather.take(2, linger_s=3600))
+        await asyncio.sleep(0)
+        gather.put(Held(1, record(0)))
+        await asyncio.sleep(0)
+        assert not taking.done()
+        gather.put(Held(1, record(1)))
+        assert len(await taking or ()) == 2
+
+    asyncio.run(scene())
+
+
+def test_a_part_is_given_once_the_linger_is_over() -> None:
+    async def scene() -> None:
+        gather = Gather(("in",), no_pressure())
+        gather.put(Held(1, record(0)))
+        assert len(await gather.take(8, linger_s=0.001) or ()) == 1
+
+    asyncio.run(scene())
+
+
+def test_waiting_ends_empty_and_closing_ends_with_nothing() -> None:
+    async def scene() -> None:
+        gather = Gather(("in",), no_pressure())
+        assert await gather.take(8, wait_s=0.0) == []
+        taking = asyncio.create_task(gather.take(8))
+        await asyncio.sleep(0)
+        gather.close()
+        assert await taking is None
+        gather.put(Held(1, record(0)))
+        assert await gather.take(8) is None
+
+    asyncio.run(scene())
+
+
+def test_bytes_that_wait_are_bounded_topic_by_topic() -> None:
+    paused: list[TopicPartition] = []
+    resumed: list[TopicPartition] = []
+
+    async def scene() -> None:
+        gather = Gather(("live", "batch"), Pressure(paused.append, resumed.append, most_bytes=1000))
+        gather.put(Held(1, record(0, topic="batch", value=b"x" * 600)))
+        assert paused == []
+        gather.put(Held(1, record(1, topic="batch", value=b"x" * 600)))
+        gather.put(Held(1, record(0, 1, topic="batch", value=b"x" * 100)))
+        gather.put(Held(1, record(0, topic="live", value=b"x" * 100)))
+        assert paused == [TopicPartition("batch", 0), TopicPartition("batch", 1)]
+        await gather.take(1)
+        assert resumed == []
+        await gather.take(2)
+        assert set(resumed) == set(paused)
+
+    asyncio.run(scene())
+
+
+def test_dropping_gives_the_bytes_back() -> None:
+    resumed: list[TopicPartition] = []
+    gather = Gather(("in",), Pressure(lambda tp: None, resumed.append, most_bytes=10))
+    gather.put(Held(1, record(0, value=b"x" * 20)))
+    gather.drop()
+    assert resumed == [TopicPartition("in", 0)]

@@ -1,13 +1,59 @@
-"""Embeddings in LanceDB, one table per keyspace."""
+"""Embeddings in LanceDB, one table per keyspace.
+
+A table takes the dimension of the first embedding that is written to it. Every write makes a
+version, so batches should be large and `maintain` be called now and then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+from uuid import UUID
 
+import lancedb
+import numpy as np
+import pyarrow as pa
+from lancedb.index import BTree, IvfSq
+
+from core.errors import ConfigError, FatalError, InvalidInput, SightlineError, StoreUnavailable
 from core.ids import Run, Seq, StreamId, TrackId, ViewId
 from core.messages import Box, FrameTracks, Keyspace, View
 from core.settings import Settings
+
+T = TypeVar("T")
+KEYSPACES: tuple[Keyspace, ...] = get_args(Keyspace)
+PROBES = 20
+REFINE = 5
+"""How many times as many candidates are compared exactly; without it recall falls to a half."""
+TRIES = 5
+AT_ONCE = timedelta(milliseconds=1)
+MAX_LIMIT = 10_000
+MAX_STREAMS = 10_000
+_MODEL = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_SCALARS = ("view_id", "stream_id", "ts_ms")
+_READ = (
+    "view_id",
+    "stream_id",
+    "run",
+    "track_id",
+    "seq",
+    "ts_ms",
+    "media_s",
+    "label",
+    "score",
+    "x_min",
+    "y_min",
+    "x_max",
+    "y_max",
+    "media_key",
+    "model",
+    "_distance",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +80,277 @@ class Neighbour:
 
 
 class EmbeddingStore:
+    """Vectors of tracks' views. Threads may share it; calls block.
+
+    Every method raises StoreUnavailable when LanceDB fails or others write too much at once.
+    """
+
+    def __init__(self, database: Any, *, index_after_rows: int, keep_versions_s: float) -> None:
+        """Over an open LanceDB connection."""
+        self._database = database
+        self._index_after_rows = index_after_rows
+        self._keep = timedelta(seconds=keep_versions_s)
+
     @classmethod
     def connect(cls, settings: Settings) -> EmbeddingStore:
-        raise NotImplementedError
+        """The database of ``lancedb.uri``; reads see other processes' writes at once."""
+        uri = settings.lancedb_uri
+        if "://" not in uri:
+            Path(uri).mkdir(parents=True, exist_ok=True)
+        with _errors():
+            database = lancedb.connect(uri, read_consistency_interval=timedelta(0))
+        return cls(
+            database,
+            index_after_rows=settings.lancedb.index_after_rows,
+            keep_versions_s=settings.lancedb.keep_versions_s,
+        )
 
     def write(self, rows: Sequence[tuple[FrameTracks, View]]) -> None:
-        raise NotImplementedError
+        """Keep views' embeddings; views without one, and of immediate analyses, are left out.
 
-    def search(self, keyspace: Keyspace, vector: Sequence[float], *, limit: int, stream_ids: Sequence[StreamId] | None = None, from_ms: int | None = None, to_ms: int | None = None, threshold: float | None = None, model: str | None = None) -> list[Neighbour]:
-        raise NotImplementedError
+        Writing the same view again changes nothing.
+
+        Raises:
+            ConfigError: an embedding of another dimension than the keyspace has.
+        """
+        for keyspace in KEYSPACES:
+            kept = {
+                view.view_id: (frame, view)
+                for frame, view in rows
+                if view.keyspace == keyspace and view.embedding and not frame.ephemeral
+            }
+            if kept:
+                self._merge(keyspace, list(kept.values()))
+
+    def _merge(self, keyspace: Keyspace, rows: Sequence[tuple[FrameTracks, View]]) -> None:
+        dimensions = {len(view.embedding) for _, view in rows}
+        with _errors():
+            table = self._table(keyspace)
+            if table is None:
+                table = self._database.create_table(keyspace, schema=_schema(min(dimensions)), exist_ok=True)
+        expected = _dimension(table)
+        for wrong in dimensions - {expected}:
+            raise ConfigError(
+                f"keyspace {keyspace} holds embeddings of {expected} dimensions and the model gives {wrong}: "
+                "set the model back, or move lancedb.uri to an empty place"
+            )
+        data = _arrow(rows, expected)
+        merge = table.merge_insert("view_id").when_not_matched_insert_all()
+        _again(lambda: merge.execute(data))
+
+    def search(
+        self,
+        keyspace: Keyspace,
+        vector: Sequence[float],
+        *,
+        limit: int,
+        stream_ids: Sequence[StreamId] | None = None,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+        threshold: float | None = None,
+        model: str | None = None,
+    ) -> list[Neighbour]:
+        """The most alike views, the most alike first; none of an empty keyspace.
+
+        Args:
+            vector: of the keyspace's dimension; its length does not matter, unless it is 0.
+            stream_ids: None means all; an empty sequence means none.
+            from_ms, to_ms: wall time, from inclusive, to exclusive.
+            threshold: least similarity, 0..1.
+            model: only embeddings that this model made.
+
+        Raises:
+            InvalidInput: a wrong vector, limit, threshold or model.
+        """
+        query = _checked(vector, limit, threshold)
+        where = _where(stream_ids, from_ms, to_ms, model)
+        with _errors():
+            table = self._table(keyspace)
+        if table is None or (stream_ids is not None and not stream_ids):
+            return []
+        if len(query) != _dimension(table):
+            raise InvalidInput(
+                f"keyspace {keyspace} has {_dimension(table)} dimensions, the vector {len(query)}", "vector"
+            )
+        found = _again(lambda: _nearest(table, query, limit, where))
+        return [n for n in _neighbours(found) if threshold is None or n.similarity >= threshold]
+
+    def count(self, keyspace: Keyspace, stream: StreamId | None = None) -> int:
+        """Views kept, of one stream when given."""
+        with _errors():
+            table = self._table(keyspace)
+            where = None if stream is None else _where([stream], None, None, None)
+            return 0 if table is None else int(table.count_rows(where))
 
     def delete_stream(self, stream: StreamId) -> None:
-        raise NotImplementedError
+        """Everything of a stream: neither a search nor an older version gives any of it on return."""
+        where = _where([stream], None, None, None)
+        for keyspace in KEYSPACES:
+            with _errors():
+                table = self._table(keyspace)
+            if table is not None and self.count(keyspace, stream):
+                _again(lambda table=table: table.delete(where))
+                _again(lambda table=table: table.optimize(cleanup_older_than=AT_ONCE))
 
     def maintain(self) -> None:
-        raise NotImplementedError
+        """Build what indices are missing, take new rows into them, compact, drop old versions."""
+        for keyspace in KEYSPACES:
+            with _errors():
+                table = self._table(keyspace)
+            if table is not None:
+                self._index(table)
+                _again(lambda table=table: table.optimize(cleanup_older_than=self._keep))
+
+    def _index(self, table: Any) -> None:
+        with _errors():
+            there = {column for index in table.list_indices() for column in index.columns}
+            rows = table.count_rows()
+        for column in _SCALARS:
+            if column not in there and rows:
+                _again(lambda column=column: table.create_index(column, config=BTree()))
+        if "vector" not in there and rows >= self._index_after_rows:
+            _again(lambda: table.create_index("vector", config=IvfSq(distance_type="cosine")))
+
+    def _table(self, keyspace: Keyspace) -> Any | None:
+        """The table at its newest version; None when nothing was ever written to it."""
+        try:
+            return self._database.open_table(keyspace)
+        except (FileNotFoundError, ValueError) as error:
+            if "not found" in str(error):
+                return None
+            raise
+
+
+def _schema(dimension: int) -> pa.Schema:
+    return pa.schema(
+        [
+            ("view_id", pa.string()),
+            ("stream_id", pa.string()),
+            ("run", pa.int64()),
+            ("track_id", pa.int64()),
+            ("seq", pa.int64()),
+            ("ts_ms", pa.int64()),
+            ("media_s", pa.float64()),
+            ("label", pa.string()),
+            ("score", pa.float64()),
+            *((name, pa.float64()) for name in ("x_min", "y_min", "x_max", "y_max")),
+            ("media_key", pa.string()),
+            ("model", pa.string()),
+            ("quality", pa.float64()),
+            ("vector", pa.list_(pa.float32(), dimension)),
+        ]
+    )
+
+
+def _dimension(table: Any) -> int:
+    return int(table.schema.field("vector").type.list_size)
+
+
+def _arrow(rows: Sequence[tuple[FrameTracks, View]], dimension: int) -> pa.Table:
+    vectors = np.array([view.embedding for _, view in rows], dtype=np.float32)
+    columns: list[Any] = [
+        [str(view.view_id) for _, view in rows],
+        [str(frame.stream_id) for frame, _ in rows],
+        [frame.run for frame, _ in rows],
+        [view.track_id for _, view in rows],
+        [frame.seq for frame, _ in rows],
+        [frame.ts_ms for frame, _ in rows],
+        [frame.media_s for frame, _ in rows],
+        [view.label for _, view in rows],
+        [view.score for _, view in rows],
+        *([view.box[i] for _, view in rows] for i in range(4)),
+        [view.media_key for _, view in rows],
+        [view.model for _, view in rows],
+        [view.quality for _, view in rows],
+        pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dimension),
+    ]
+    schema = _schema(dimension)
+    return pa.table([pa.array(c, f.type) if isinstance(c, list) else c for c, f in zip(columns, schema, strict=True)], schema=schema)
+
+
+def _checked(vector: Sequence[float], limit: int, threshold: float | None) -> Any:
+    query = np.asarray(vector, dtype=np.float32)
+    if query.ndim != 1 or not np.isfinite(query).all() or not query.any():
+        raise InvalidInput("a vector is a list of finite numbers, not all 0", "vector")
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidInput(f"1 to {MAX_LIMIT} neighbours can be asked for", "limit")
+    if threshold is not None and not 0.0 <= threshold <= 1.0:
+        raise InvalidInput("a similarity is between 0 and 1", "threshold")
+    return query
+
+
+def _where(stream_ids: Sequence[StreamId] | None, from_ms: int | None, to_ms: int | None, model: str | None) -> str:
+    """LanceDB binds no parameters, so only what a UUID, an int or a plain name prints goes in."""
+    conditions = []
+    if stream_ids is not None:
+        if len(stream_ids) > MAX_STREAMS:
+            raise InvalidInput(f"at most {MAX_STREAMS} streams", "stream_ids")
+        conditions.append(f"stream_id IN ({', '.join(repr(str(UUID(int=s.int))) for s in stream_ids)})")
+    if from_ms is not None:
+        conditions.append(f"ts_ms >= {int(from_ms)}")
+    if to_ms is not None:
+        conditions.append(f"ts_ms < {int(to_ms)}")
+    if model is not None:
+        if not _MODEL.fullmatch(model):
+            raise InvalidInput("a model's name is made of letters, digits and ._-", "model")
+        conditions.append(f"model = '{model}'")
+    return " AND ".join(conditions)
+
+
+def _nearest(table: Any, query: Any, limit: int, where: str) -> pa.Table:
+    search = (
+        table.search(query, vector_column_name="vector")
+        .distance_type("cosine")
+        .limit(limit)
+        .nprobes(PROBES)
+        .refine_factor(REFINE)
+        .select(list(_READ))
+    )
+    return (search.where(where, prefilter=True) if where else search).to_arrow()
+
+
+def _neighbours(found: pa.Table) -> Iterator[Neighbour]:
+    for row in zip(*(found[name].to_pylist() for name in _READ), strict=True):
+        view, stream, run, track, seq, ts_ms, media_s, label, score, x0, y0, x1, y1, media_key, model, distance = row
+        yield Neighbour(
+            view_id=ViewId(UUID(view)),
+            stream_id=StreamId(UUID(stream)),
+            run=Run(run),
+            track_id=TrackId(track),
+            seq=Seq(seq),
+            ts_ms=ts_ms,
+            media_s=media_s,
+            label=label,
+            score=score,
+            box=(x0, y0, x1, y1),
+            media_key=media_key,
+            model=model,
+            similarity=min(1.0, max(0.0, 1.0 - distance)),
+        )
+
+
+def _again(call: Callable[[], T]) -> T:
+    """Several processes write; who loses the race for a version tries again.
+
+    A reader whose version is cleaned away while it reads finds files missing, and tries again too.
+    """
+    for left in range(TRIES, 0, -1):
+        try:
+            with _errors():
+                return call()
+        except StoreUnavailable:
+            if left == 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except SightlineError:
+        raise
+    except (OSError, RuntimeError) as error:
+        raise StoreUnavailable(f"LanceDB: {error}") from error
+    except (ValueError, pa.ArrowException) as error:
+        raise FatalError(f"LanceDB: {error}") from error

@@ -6,8 +6,8 @@ or not ClickHouse has merged its copies yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -33,6 +33,7 @@ from warehouse.rows import DetectionRow, FrameCounts, RunFrame, RunTrackPoint, S
 
 T = TypeVar("T")
 MAX_LIMIT = 100_000
+RUN_PAGE = 5000
 
 
 class AnalyticsStore:
@@ -111,19 +112,37 @@ class AnalyticsStore:
         self, filter_: Filter, *, limit: int = 100, cursor: str | None = None, descending: bool = False
     ) -> Page[DetectionRow]:
         """Objects and faces by time. Raises InvalidInput for a wrong filter, limit or cursor."""
-        return self._page(detection_question(filter_, self._topology), "detections", filter_, limit, cursor, descending)
+        return self._page(
+            detection_question(filter_, self._topology),
+            digest("detections", filter_, descending),
+            limit=limit,
+            cursor=cursor,
+            descending=descending,
+        )
 
     def events(
         self, filter_: Filter, *, limit: int = 100, cursor: str | None = None, descending: bool = False
     ) -> Page[Event]:
         """Events as they stand, by their begin. Raises as `detections`."""
-        return self._page(event_question(filter_, self._topology), "events", filter_, limit, cursor, descending)
+        return self._page(
+            event_question(filter_, self._topology),
+            digest("events", filter_, descending),
+            limit=limit,
+            cursor=cursor,
+            descending=descending,
+        )
 
     def tracks(
         self, filter_: Filter, *, limit: int = 100, cursor: str | None = None, descending: bool = False
     ) -> Page[TrackRow]:
         """Whole tracks by their begin, with their best pictures. Raises as `detections`."""
-        page = self._page(track_question(filter_, self._topology), "tracks", filter_, limit, cursor, descending)
+        page = self._page(
+            track_question(filter_, self._topology),
+            digest("tracks", filter_, descending),
+            limit=limit,
+            cursor=cursor,
+            descending=descending,
+        )
         return Page(results.with_images(self._client, self._topology, page.items), page.next_cursor)
 
     def event(self, event: EventId) -> Event | None:
@@ -152,7 +171,7 @@ class AnalyticsStore:
             InvalidInput: a filter or group that the metric does not have.
             LimitExceeded: more than `limit` rows.
         """
-        question = counting(filter_, self._topology, metric, bucket, group_by, limit)
+        question = counting(filter_, self._topology, metric, bucket=bucket, group_by=group_by, limit=limit)
         columns = self._client.columns(question.sql, question.parameters)
         rows = [question.row(values) for values in zip(*columns, strict=True)]
         if len(rows) > limit:
@@ -184,34 +203,29 @@ class AnalyticsStore:
 
     def run_events(self, stream: StreamId, run: Run) -> Iterator[Event]:
         """Every event as it stands, by its begin."""
-        return self._all(event_question, Filter(stream_ids=(stream,), run=run))
+        filter_ = Filter(stream_ids=(stream,), run=run)
+        return _through(lambda cursor: self.events(filter_, limit=RUN_PAGE, cursor=cursor))
 
     def run_tracks(self, stream: StreamId, run: Run) -> Iterator[TrackRow]:
         """Every whole track, by its begin, with its best picture."""
-        cursor: str | None = None
-        while True:
-            page = self.tracks(Filter(stream_ids=(stream,), run=run), limit=5000, cursor=cursor)
-            yield from page.items
-            if (cursor := page.next_cursor) is None:
-                return
+        filter_ = Filter(stream_ids=(stream,), run=run)
+        return _through(lambda cursor: self.tracks(filter_, limit=RUN_PAGE, cursor=cursor))
 
-    def _all(self, question: Any, filter_: Filter) -> Iterator[Any]:
-        cursor: str | None = None
-        while True:
-            page = self._page(question(filter_, self._topology), "run", filter_, 5000, cursor, False)
-            yield from page.items
-            if (cursor := page.next_cursor) is None:
-                return
-
-    def _page(
-        self, question: Question[T], name: str, filter_: Filter, limit: int, cursor: str | None, descending: bool
-    ) -> Page[T]:
+    def _page(self, question: Question[T], asked: str, *, limit: int, cursor: str | None, descending: bool) -> Page[T]:
         if not 1 <= limit <= MAX_LIMIT:
             raise InvalidInput(f"a page has 1 to {MAX_LIMIT} rows", "limit")
-        asked = digest(name, filter_, descending)
         if cursor is not None:
             question.sort.after(question.where, decode_cursor(cursor, asked, question.sort.python), descending)
         sql = question.sql(descending=descending, limit=limit + 1)
         columns = self._client.columns(sql, question.where.parameters)
         rows = [question.row(values) for values in zip(*columns, strict=True)]
         return page_of(rows, limit, asked, question.key)
+
+
+def _through(page_after: Callable[[str | None], Page[T]]) -> Iterator[T]:
+    """All rows of all pages."""
+    page = page_after(None)
+    yield from page.items
+    while page.next_cursor is not None:
+        page = page_after(page.next_cursor)
+        yield from page.items

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 from uuid import UUID
@@ -189,8 +190,8 @@ class EmbeddingStore:
             with _errors():
                 table = self._table(keyspace)
             if table is not None and self.count(keyspace, stream):
-                _again(lambda table=table: table.delete(where))
-                _again(lambda table=table: table.optimize(cleanup_older_than=AT_ONCE))
+                _again(partial(table.delete, where))
+                _again(partial(table.optimize, cleanup_older_than=AT_ONCE))
 
     def maintain(self) -> None:
         """Build what indices are missing, take new rows into them, compact, drop old versions."""
@@ -199,7 +200,7 @@ class EmbeddingStore:
                 table = self._table(keyspace)
             if table is not None:
                 self._index(table)
-                _again(lambda table=table: table.optimize(cleanup_older_than=self._keep))
+                _again(partial(table.optimize, cleanup_older_than=self._keep))
 
     def _index(self, table: Any) -> None:
         with _errors():
@@ -207,9 +208,9 @@ class EmbeddingStore:
             rows = table.count_rows()
         for column in _SCALARS:
             if column not in there and rows:
-                _again(lambda column=column: table.create_index(column, config=BTree()))
+                _again(partial(table.create_index, column, config=BTree()))
         if "vector" not in there and rows >= self._index_after_rows:
-            _again(lambda: table.create_index("vector", config=IvfSq(distance_type="cosine")))
+            _again(partial(table.create_index, "vector", config=IvfSq(distance_type="cosine")))
 
     def _table(self, keyspace: Keyspace) -> Any | None:
         """The table at its newest version; None when nothing was ever written to it."""
@@ -222,24 +223,23 @@ class EmbeddingStore:
 
 
 def _schema(dimension: int) -> pa.Schema:
-    return pa.schema(
-        [
-            ("view_id", pa.string()),
-            ("stream_id", pa.string()),
-            ("run", pa.int64()),
-            ("track_id", pa.int64()),
-            ("seq", pa.int64()),
-            ("ts_ms", pa.int64()),
-            ("media_s", pa.float64()),
-            ("label", pa.string()),
-            ("score", pa.float64()),
-            *((name, pa.float64()) for name in ("x_min", "y_min", "x_max", "y_max")),
-            ("media_key", pa.string()),
-            ("model", pa.string()),
-            ("quality", pa.float64()),
-            ("vector", pa.list_(pa.float32(), dimension)),
-        ]
-    )
+    fields: list[tuple[str, pa.DataType]] = [
+        ("view_id", pa.string()),
+        ("stream_id", pa.string()),
+        ("run", pa.int64()),
+        ("track_id", pa.int64()),
+        ("seq", pa.int64()),
+        ("ts_ms", pa.int64()),
+        ("media_s", pa.float64()),
+        ("label", pa.string()),
+        ("score", pa.float64()),
+        *((name, pa.float64()) for name in ("x_min", "y_min", "x_max", "y_max")),
+        ("media_key", pa.string()),
+        ("model", pa.string()),
+        ("quality", pa.float64()),
+        ("vector", pa.list_(pa.float32(), dimension)),
+    ]
+    return pa.schema(fields)
 
 
 def _dimension(table: Any) -> int:
@@ -265,7 +265,8 @@ def _arrow(rows: Sequence[tuple[FrameTracks, View]], dimension: int) -> pa.Table
         pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dimension),
     ]
     schema = _schema(dimension)
-    return pa.table([pa.array(c, f.type) if isinstance(c, list) else c for c, f in zip(columns, schema, strict=True)], schema=schema)
+    arrays = [pa.array(c, f.type) if isinstance(c, list) else c for c, f in zip(columns, schema, strict=True)]
+    return pa.table(arrays, schema=schema)
 
 
 def _checked(vector: Sequence[float], limit: int, threshold: float | None) -> Any:
@@ -306,7 +307,8 @@ def _nearest(table: Any, query: Any, limit: int, where: str) -> pa.Table:
         .refine_factor(REFINE)
         .select(list(_READ))
     )
-    return (search.where(where, prefilter=True) if where else search).to_arrow()
+    found: pa.Table = (search.where(where, prefilter=True) if where else search).to_arrow()
+    return found
 
 
 def _neighbours(found: pa.Table) -> Iterator[Neighbour]:

@@ -32,7 +32,10 @@ def check_key(key: str) -> str:
 
 
 class MediaStore:
-    """Bytes under keys. Every method raises InvalidInput for an unsafe key and StoreUnavailable when the store fails."""
+    """Bytes under keys.
+
+    Every method raises InvalidInput for an unsafe key and StoreUnavailable when the store fails.
+    """
 
     def __init__(self, store: Any, root: Path | None) -> None:
         """Over an obstore store; `root` is its folder when it is local."""

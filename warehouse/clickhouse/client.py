@@ -121,7 +121,7 @@ class Client:
         with self._errors():
             self._client.command(statement, parameters=dict(parameters or {}))
 
-    def insert(self, table: str, columns: Mapping[str, Sequence[Any]], types: Sequence[str]) -> None:
+    def insert(self, table: str, columns: Mapping[str, Any], types: Sequence[str]) -> None:
         """Write columns of equal length as one insert, and wait until the rows can be seen.
 
         Args:

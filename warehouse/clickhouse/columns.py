@@ -14,7 +14,7 @@ import numpy.typing as npt
 from core.errors import PoisonError
 from core.messages import Box, Event, FrameDetections, FrameTracks
 
-Columns = dict[str, Sequence[Any]]
+Columns = dict[str, Sequence[Any] | npt.NDArray[Any]]
 M = TypeVar("M", FrameDetections, FrameTracks, Event)
 LAST_MS = 10_413_792_000_000  # 2300-01-01, where DateTime64(3) ends
 KINDS = {"object": 0, "face": 1}
@@ -181,7 +181,7 @@ def _frames(rows: Sequence[FrameDetections]) -> Batch:
     )
 
 
-def _repeated(rows: Sequence[FrameDetections] | Sequence[FrameTracks], counts: Sequence[int]) -> Columns:
+def _repeated(rows: Sequence[FrameDetections | FrameTracks], counts: Sequence[int]) -> Columns:
     """What every row of a frame shares, as often as the frame has rows."""
 
     def spread(values: npt.NDArray[Any]) -> Any:

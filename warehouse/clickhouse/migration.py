@@ -86,7 +86,7 @@ def apply(client: Client, topology: Topology, migrations: tuple[Migration, ...] 
         for statement in step.statements(topology):
             client.command(statement)
         client.command(
-            f"INSERT INTO {topology.database}.schema_migrations (version, name, checksum, applied) "  # noqa: S608  # plain names
+            f"INSERT INTO {topology.database}.schema_migrations (version, name, checksum, applied) "  # plain names
             "SELECT {version:UInt32}, {name:String}, {checksum:String}, now64(3)",
             {"version": step.version, "name": step.name, "checksum": step.checksum},
         )

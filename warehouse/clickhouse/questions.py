@@ -96,7 +96,18 @@ def points_of(flat: Sequence[float]) -> tuple[tuple[float, float], ...]:
 def detection_row(r: Sequence[Any]) -> DetectionRow:
     """Of the columns that `detection_question` reads."""
     return DetectionRow(
-        StreamId(r[0]), Run(r[1]), Seq(r[2]), r[3], r[4], r[5], r[6], r[7], r[8], r[9], tuple(r[10:14]), points_of(r[14])
+        StreamId(r[0]),
+        Run(r[1]),
+        Seq(r[2]),
+        r[3],
+        r[4],
+        r[5],
+        r[6],
+        r[7],
+        r[8],
+        r[9],
+        tuple(r[10:14]),
+        points_of(r[14]),
     )
 
 
@@ -154,7 +165,21 @@ def event_question(filter_: Filter, topology: Topology) -> Question[Event]:
 def track_row(r: Sequence[Any]) -> TrackRow:
     """Of the columns that `track_question` reads."""
     return TrackRow(
-        StreamId(r[0]), Run(r[1]), TrackId(r[2]), r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14]
+        StreamId(r[0]),
+        Run(r[1]),
+        TrackId(r[2]),
+        r[3],
+        r[4],
+        r[5],
+        r[6],
+        r[7],
+        r[8],
+        r[9],
+        r[10],
+        r[11],
+        r[12],
+        r[13],
+        r[14],
     )
 
 
@@ -181,9 +206,7 @@ def track_question(filter_: Filter, topology: Topology) -> Question[TrackRow]:
         "min_s AS first_s, max_s AS last_s, min_seq AS first_seq, max_seq AS last_seq, min_index AS first_index, "
         f"max_index AS last_index FROM ({inner}) WHERE"
     )
-    return Question(
-        select, where, TRACK_KEY, track_row, lambda t: (t.first_ms, str(t.stream_id), t.run, t.track_id)
-    )
+    return Question(select, where, TRACK_KEY, track_row, lambda t: (t.first_ms, str(t.stream_id), t.run, t.track_id))
 
 
 EXPORTS: dict[Table, str] = {

@@ -12,6 +12,7 @@ from core.messages import Box, Detection, Face, TrackedBox
 from warehouse.clickhouse.client import Client
 from warehouse.clickhouse.questions import points_of
 from warehouse.clickhouse.topology import Topology
+from warehouse.clickhouse.where import moment
 from warehouse.rows import RunFrame, RunTrackPoint, TrackRow, TrackView
 
 FRAMES = 2000
@@ -42,7 +43,8 @@ def run_frames(client: Client, topology: Topology, stream: StreamId, run: Run) -
         seen = _seen(client, topology, stream, run, frames)
         for f in frames:
             objects, faces = seen.get(f[0], ((), ()))
-            yield RunFrame(Seq(f[0]), *f[1:8], f[8] or None, objects, None if f[9] < 0 else faces)
+            shown = None if f[9] < 0 else faces
+            yield RunFrame(Seq(f[0]), f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8] or None, objects, shown)
         after = frames[-1][0]
 
 
@@ -53,7 +55,7 @@ def _seen(
     columns = client.columns(
         "SELECT seq, kind, label, score, x_min, y_min, x_max, y_max, landmarks "  # noqa: S608
         f"FROM {topology.table('detections')} FINAL WHERE stream_id = {{stream:UUID}} AND run = {{run:UInt32}} "
-        "AND ts >= fromUnixTimestamp64Milli({begin:Int64}, 'UTC') AND ts <= fromUnixTimestamp64Milli({end:Int64}, 'UTC') "
+        f"AND ts >= {moment('begin')} AND ts <= {moment('end')} "
         "AND seq BETWEEN {first:UInt64} AND {last:UInt64} ORDER BY seq, kind, idx",
         {
             "stream": str(stream),
@@ -105,7 +107,7 @@ def run_views(client: Client, topology: Topology, stream: StreamId, run: Run) ->
         {"stream": str(stream), "run": run},
     )
     for r in _rows(columns):
-        yield TrackView(TrackId(r[0]), Seq(r[1]), *r[2:6], cast("Box", r[6:10]))
+        yield TrackView(TrackId(r[0]), Seq(r[1]), r[2], r[3], r[4], r[5], cast("Box", r[6:10]))
 
 
 def with_images(client: Client, topology: Topology, tracks: Sequence[TrackRow]) -> tuple[TrackRow, ...]:

@@ -45,7 +45,13 @@ class Counting:
 
 
 def counting(
-    filter_: Filter, topology: Topology, metric: Metric, bucket: Bucket | None, group_by: Sequence[GroupBy], limit: int
+    filter_: Filter,
+    topology: Topology,
+    metric: Metric,
+    *,
+    bucket: Bucket | None,
+    group_by: Sequence[GroupBy],
+    limit: int,
 ) -> Counting:
     """The statement for a metric, ordered by bucket and groups.
 
@@ -55,7 +61,7 @@ def counting(
     groups = tuple(dict.fromkeys(group_by))
     if "type" in groups and metric not in HAS_TYPE:
         raise InvalidInput(f"{metric} have no type; only events can be grouped by it", "group_by")
-    source, value, where = _SOURCES[metric](filter_, topology, groups, bucket)
+    source, value, where = _SOURCES[metric](filter_, topology, groups)
     columns = [f"{_bucket(bucket)} AS bucket"] if bucket else []
     columns += [f"{GROUPS[g]} AS group_{g}" for g in groups]
     names = (("bucket",) if bucket else ()) + groups
@@ -70,37 +76,27 @@ def _bucket(bucket: Bucket, column: str = "ts") -> str:
     return f"intDiv(toUnixTimestamp64Milli({column}), {width}) * {width}"
 
 
-def _detections(
-    filter_: Filter, topology: Topology, groups: tuple[GroupBy, ...], bucket: Bucket | None
-) -> tuple[str, str, Where]:
+def _detections(filter_: Filter, topology: Topology, groups: tuple[GroupBy, ...]) -> tuple[str, str, Where]:
     return f"{topology.table('detections')} FINAL", "count()", detections(filter_)
 
 
-def _objects(
-    filter_: Filter, topology: Topology, groups: tuple[GroupBy, ...], bucket: Bucket | None
-) -> tuple[str, str, Where]:
+def _objects(filter_: Filter, topology: Topology, groups: tuple[GroupBy, ...]) -> tuple[str, str, Where]:
     """Tracks seen in each bucket; distinct, so a row that is there twice counts once."""
     return topology.table("track_points"), "uniqExact((stream_id, run, track_id))", track_points(filter_)
 
 
-def _visits(
-    filter_: Filter, topology: Topology, groups: tuple[GroupBy, ...], bucket: Bucket | None
-) -> tuple[str, str, Where]:
+def _visits(filter_: Filter, topology: Topology, groups: tuple[GroupBy, ...]) -> tuple[str, str, Where]:
     inner, where = whole_tracks(filter_, topology, begun=True)
     return f"(SELECT *, min_ts AS ts, best_label AS label FROM ({inner}))", "count()", where  # noqa: S608
 
 
-def _events(
-    filter_: Filter, topology: Topology, groups: tuple[GroupBy, ...], bucket: Bucket | None
-) -> tuple[str, str, Where]:
+def _events(filter_: Filter, topology: Topology, groups: tuple[GroupBy, ...]) -> tuple[str, str, Where]:
     where = events(filter_, begun=True)
     inner = f"SELECT begin AS ts, type, label, stream_id FROM {topology.table('events')} FINAL WHERE {where.sql}"  # noqa: S608
     return f"({inner})", "count()", Where(parameters=where.parameters)
 
 
-def _max_at_once(
-    filter_: Filter, topology: Topology, groups: tuple[GroupBy, ...], bucket: Bucket | None
-) -> tuple[str, str, Where]:
+def _max_at_once(filter_: Filter, topology: Topology, groups: tuple[GroupBy, ...]) -> tuple[str, str, Where]:
     """Most distinct tracks in any one frame."""
     where = track_points(filter_)
     by = "stream_id, run, seq" + (", label" if "label" in groups else "")

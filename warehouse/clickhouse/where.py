@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from warehouse.filters import Filter
 
 MOMENT = "fromUnixTimestamp64Milli({{{name}:Int64}}, 'UTC')"
-BOX_OVERLAPS = "{x} < {{area_x_max:Float64}} AND {X} > {{area_x_min:Float64}} AND {y} < {{area_y_max:Float64}} AND {Y} > {{area_y_min:Float64}}"
+BOX = ("x_min", "y_min", "x_max", "y_max")
 
 
 def moment(name: str) -> str:
@@ -61,11 +62,15 @@ def label_and_score(filter_: Filter, where: Where, label: str = "label", score: 
         where.add(f"{score} >= {{min_score:Float64}}", min_score=filter_.min_score)
 
 
-def area(filter_: Filter, where: Where, x: str = "x_min", y: str = "y_min", X: str = "x_max", Y: str = "y_max") -> None:  # noqa: N803
-    """Boxes that overlap the area."""
+def area(filter_: Filter, where: Where, box: Sequence[str] = BOX) -> None:
+    """Boxes that overlap the area; `box` are the columns of its four sides."""
     if filter_.area is not None:
-        names = ("area_x_min", "area_y_min", "area_x_max", "area_y_max")
-        where.add(BOX_OVERLAPS.format(x=x, y=y, X=X, Y=Y), **dict(zip(names, filter_.area, strict=True)))
+        x_min, y_min, x_max, y_max = box
+        where.add(
+            f"{x_min} < {{area_x_max:Float64}} AND {x_max} > {{area_x_min:Float64}} "
+            f"AND {y_min} < {{area_y_max:Float64}} AND {y_max} > {{area_y_min:Float64}}",
+            **{f"area_{side}": value for side, value in zip(BOX, filter_.area, strict=True)},
+        )
 
 
 def kind(filter_: Filter, where: Where, column: str = "kind") -> None:
@@ -124,7 +129,7 @@ def events(filter_: Filter, *, begun: bool = False) -> Where:
         where.add("toString(phase) IN {phases:Array(String)}", phases=list(filter_.phases))
     if filter_.area is not None:
         where.add("notEmpty(box)")
-        area(filter_, where, "box[1]", "box[2]", "box[3]", "box[4]")
+        area(filter_, where, ("box[1]", "box[2]", "box[3]", "box[4]"))
     return where
 
 

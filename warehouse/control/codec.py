@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -56,7 +57,7 @@ def stream_values(spec: StreamSpec, extra: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def run_row(row: Row[Any] | tuple[Any, ...]) -> RunRow:
+def run_row(row: Sequence[Any]) -> RunRow:
     """Of `RUN_COLUMNS`."""
     stream_id, run, state, created, status, started, ended, host, counts, video, problems, error, total, last = row
     return RunRow(
@@ -77,7 +78,7 @@ def run_row(row: Row[Any] | tuple[Any, ...]) -> RunRow:
     )
 
 
-def stream_row(row: Row[Any] | tuple[Any, ...]) -> StreamRow:
+def stream_row(row: Sequence[Any]) -> StreamRow:
     """Of `STREAM_COLUMNS`, then `RUN_COLUMNS`."""
     at = len(STREAM_COLUMNS)
     stream_id, engine_id, spec, extra, created, updated, version = row[:at]

@@ -19,7 +19,6 @@ from core.errors import Conflict, FatalError, SetupError, SightlineError, StoreU
 
 BUSY_S = 30
 WRITE = "sightline_write"
-NO_TABLE = ("no such table", "UndefinedTable", 'relation "')
 PASSING = ("OperationalError", "InterfaceError", "InternalError")
 
 

@@ -80,9 +80,7 @@ class Receipt(Base):
     """A sink has stored everything of a run from a topic."""
 
     __tablename__ = "receipts"
-    __table_args__ = (
-        ForeignKeyConstraint(["stream_id", "run"], ["runs.stream_id", "runs.run"], ondelete="CASCADE"),
-    )
+    __table_args__ = (ForeignKeyConstraint(["stream_id", "run"], ["runs.stream_id", "runs.run"], ondelete="CASCADE"),)
 
     stream_id: Mapped[UUID] = mapped_column(Uuid(), primary_key=True)
     run: Mapped[int] = mapped_column(Integer(), primary_key=True, autoincrement=False)

@@ -9,9 +9,7 @@ from uuid import UUID
 from core.ids import Run, StreamId
 from core.messages import IngestCounts, StreamProblem, StreamSpec, VideoInfo
 
-RunState = Literal[
-    "pending", "in_progress", "done", "restart", "failure", "stop", "handler_lost", "unknown", "paused"
-]
+RunState = Literal["pending", "in_progress", "done", "restart", "failure", "stop", "handler_lost", "unknown", "paused"]
 TaskState = Literal["pending", "in_progress", "collecting", "done", "failed", "cancelled"]
 UploadState = Literal["open", "complete"]
 ENDED: frozenset[str] = frozenset({"done", "failure", "stop"})
@@ -34,7 +32,7 @@ class RunRow:
     started_ms: int | None = None
     ended_ms: int | None = None
     host: str = ""
-    counts: IngestCounts = IngestCounts()
+    counts: IngestCounts = field(default_factory=IngestCounts)
     video: VideoInfo | None = None
     problems: tuple[StreamProblem, ...] = ()
     error: str | None = None

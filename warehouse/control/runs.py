@@ -53,9 +53,7 @@ class Runs(Streams, Database):
     def runs(self, stream_id: StreamId) -> list[RunRow]:
         """All runs of a stream, the first first; none of a stream that is not there."""
         with self._reading() as connection:
-            rows = connection.execute(
-                select(*RUN_COLUMNS).where(RUNS.c.stream_id == stream_id).order_by(RUNS.c.run)
-            )
+            rows = connection.execute(select(*RUN_COLUMNS).where(RUNS.c.stream_id == stream_id).order_by(RUNS.c.run))
             return [run_row(row) for row in rows]
 
     def record_receipt(self, stream_id: StreamId, run: Run, sink: str, topic: str) -> None:

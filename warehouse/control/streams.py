@@ -40,9 +40,7 @@ class Streams(Database):
         with self._writing() as connection:
             _refuse_taken(connection, spec.stream_id)
             connection.execute(
-                insert(STREAMS).values(
-                    **stream_values(spec, extra or {}), created_ms=now, updated_ms=now, version=1
-                )
+                insert(STREAMS).values(**stream_values(spec, extra or {}), created_ms=now, updated_ms=now, version=1)
             )
             _begin_run(connection, spec, now)
             _tell(connection, spec.stream_id, spec, now)
@@ -84,8 +82,10 @@ class Streams(Database):
 
     def count_streams(self, filter_: StreamFilter = EVERYTHING) -> int:
         """How many streams the filter finds."""
-        counted = select(func.count()).select_from(STREAMS).join(
-            RUNS, and_(RUNS.c.stream_id == STREAMS.c.stream_id, RUNS.c.run == STREAMS.c.run)
+        counted = (
+            select(func.count())
+            .select_from(STREAMS)
+            .join(RUNS, and_(RUNS.c.stream_id == STREAMS.c.stream_id, RUNS.c.run == STREAMS.c.run))
         )
         with self._reading() as connection:
             return int(connection.execute(_filtered(counted, filter_)).scalar_one())
@@ -107,9 +107,8 @@ class Streams(Database):
             old = _lock(connection, spec.stream_id)
             if version is not None and version != old.version:
                 raise Conflict(f"stream {spec.stream_id} is at version {old.version}, not {version}")
-            return self._changed(
-                connection, old, msgspec.structs.replace(spec, run=Run(old.spec.run + 1)), old.extra if extra is None else extra
-            )
+            renewed = msgspec.structs.replace(spec, run=Run(old.spec.run + 1))
+            return self._changed(connection, old, renewed, old.extra if extra is None else extra)
 
     def set_extra(self, stream_id: StreamId, extra: dict[str, Any]) -> StreamRow:
         """Change what the surfaces keep with a stream; its run goes on. Raises NotFound."""
@@ -152,9 +151,7 @@ class Streams(Database):
             _tell(connection, stream_id, None, now)
         return True
 
-    def _changed(
-        self, connection: Connection, old: StreamRow, spec: StreamSpec, extra: dict[str, Any]
-    ) -> StreamRow:
+    def _changed(self, connection: Connection, old: StreamRow, spec: StreamSpec, extra: dict[str, Any]) -> StreamRow:
         now = self._now()
         connection.execute(
             update(STREAMS)
@@ -213,14 +210,14 @@ def _tell(connection: Connection, stream_id: StreamId, spec: StreamSpec | None, 
 def _filtered(statement: Select[Any], filter_: StreamFilter) -> Select[Any]:
     s = STREAMS.c
     conditions = (
-        (filter_.task, lambda: s.task == filter_.task),
-        (filter_.ephemeral, lambda: s.ephemeral == filter_.ephemeral),
-        (filter_.account_id, lambda: s.account_id == filter_.account_id),
-        (filter_.stream_ids, lambda: s.stream_id.in_(filter_.stream_ids or ())),
-        (filter_.names or None, lambda: s.name.in_(filter_.names)),
-        (filter_.desired, lambda: s.desired == filter_.desired),
-        (filter_.states or None, lambda: RUNS.c.state.in_(filter_.states)),
-        (filter_.created_from_ms, lambda: s.created_ms >= filter_.created_from_ms),
-        (filter_.created_to_ms, lambda: s.created_ms < filter_.created_to_ms),
+        (filter_.task, s.task == filter_.task),
+        (filter_.ephemeral, s.ephemeral == filter_.ephemeral),
+        (filter_.account_id, s.account_id == filter_.account_id),
+        (filter_.stream_ids, s.stream_id.in_(filter_.stream_ids or ())),
+        (filter_.names or None, s.name.in_(filter_.names)),
+        (filter_.desired, s.desired == filter_.desired),
+        (filter_.states or None, RUNS.c.state.in_(filter_.states)),
+        (filter_.created_from_ms, s.created_ms >= (filter_.created_from_ms or 0)),
+        (filter_.created_to_ms, s.created_ms < (filter_.created_to_ms or 0)),
     )
-    return statement.where(*(condition() for asked, condition in conditions if asked is not None))
+    return statement.where(*(condition for asked, condition in conditions if asked is not None))

@@ -37,9 +37,7 @@ def upgrade() -> None:
     op.create_index("streams_by_media", "streams", ["media_key"])
     op.create_table(
         "runs",
-        sa.Column(
-            "stream_id", sa.Uuid(), sa.ForeignKey("streams.stream_id", ondelete="CASCADE"), primary_key=True
-        ),
+        sa.Column("stream_id", sa.Uuid(), sa.ForeignKey("streams.stream_id", ondelete="CASCADE"), primary_key=True),
         sa.Column("run", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),

@@ -17,7 +17,7 @@ from trackers import BoTSORTTracker
 from core.ids import TrackId
 from streams_proc.tracking.boxes import Seen, best_of_overlapping, corners, overlaps
 from streams_proc.tracking.rules import CLEAR_MOVE, DOUBTFUL_GAP_S, LEAST_FRAMES_MISSED, Rules
-from streams_proc.tracking.track import Departure, Kind, Moment, Sighting, Track
+from streams_proc.tracking.track import Departure, Kind, Moment, Sighting, Track, alike, distance
 
 LONG_SIDE = 1000.0
 """Boxes are matched in units of a thousandth of the frame's long side, whatever its pixels."""
@@ -27,6 +27,9 @@ PLANE = 10_000.0
 
 SAME_THING_IOU = 0.5
 """A box of another label over a track that has none of its own this frame is that track's."""
+
+FARTHEST_JUMP = 1.5
+"""Of its own size, from one frame to the next."""
 
 STRONG, WEAK = 1.0, 0.8
 """What the library is told for scores: only which may begin a track, and which to prefer. Its
@@ -59,12 +62,17 @@ class Follower:
         self._rate = rate
         self._planes: dict[str, int] = {}
         self._tracks: dict[int, Track] = {}
+        self._first: Moment | None = None
+        self._previous: Moment | None = None
 
     def follow(self, seen: Sequence[Seen], now: Moment, next_id: Callable[[], TrackId]) -> Followed:
         """Take one frame. `next_id` numbers a track when it is first believed."""
+        self._first = self._first or now
         things = [s for s in seen if s.score >= self.rules.continue_score]
         things = best_of_overlapping(things, *self.rules.doubles)
         planes = self._planes_of(things)
+        self._jump(things, planes)
+        self._previous = now
         matched = self._match(things, planes, now)
         for number, thing in sorted(matched.items()):
             self._tracks[number].see(thing.label, thing.score, thing.box, now)
@@ -98,6 +106,23 @@ class Follower:
                 planes[best] = plane
                 claimed.add(best)
         return planes
+
+    def _jump(self, things: Sequence[Seen], planes: Sequence[int]) -> None:
+        """Take a lone track to the lone thing of its kind, when that is near and of its size.
+
+        Between two frames a thing may move by more than itself: it is quick, frames are rare, or
+        the picture was cut. Where there is only one of its kind before and after, it is the same.
+        """
+        for tracklet in self._tracker.tracks:
+            track = self._tracks[tracklet.tracker_id]
+            same = [things[i] for i, plane in enumerate(planes) if plane == track.plane]
+            alone = sum(other.plane == track.plane for other in self._tracks.values()) == 1
+            if len(same) != 1 or not alone or track.last != self._previous or track.box is None:
+                continue
+            if 1.0 < distance(track.box, same[0].box) < FARTHEST_JUMP and alike(track.box, same[0].box):
+                box = np.array(same[0].box) * self._scale + np.array([PLANE, 0.0, PLANE, 0.0]) * track.plane
+                tracklet.state_estimator = type(tracklet.state_estimator)(box)
+                tracklet._configure_initial_noise(box)
 
     def _plane(self, label: str) -> int:
         return 0 if self.rules.any_label else self._planes.setdefault(label, len(self._planes))
@@ -160,8 +185,11 @@ class Follower:
         return sorted(sightings, key=lambda s: s.track_id)
 
     def _believed(self, track: Track) -> bool:
-        duration = track.last.clock_s - track.begin.clock_s
         rules = self.rules
+        if track.last == self._first:
+            # What is there when the run begins has been there before: it is not asked to stay first.
+            return track.best_score >= rules.min_score
+        duration = track.last.clock_s - track.begin.clock_s
         long = track.boxes >= rules.min_boxes and duration >= rules.min_duration_s - 1e-6
         return long and (track.best_score >= rules.min_score or track.moved >= CLEAR_MOVE)
 

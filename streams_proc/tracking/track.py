@@ -10,6 +10,9 @@ from core.messages import Box
 
 Kind = Literal["object", "face"]
 
+SIZE_RATIO = 1.5
+"""Boxes whose sides differ by less than this may be of one thing."""
+
 CLEARLY_MORE = 1.25
 """By how much another label must lead before a track takes it."""
 
@@ -76,12 +79,14 @@ class Track:
     boxes: int = 0
     votes: dict[str, float] = field(default_factory=dict)
     origin: Box | None = None
+    box: Box | None = None
     moved: float = 0.0
 
     def see(self, label: str, score: float, box: Box, moment: Moment) -> None:
         """Take one more detection; the label is what has most of the scores, and keeps until clearly beaten."""
         self.last = moment
         self.origin = self.origin or box
+        self.box = box
         self.moved = max(self.moved, distance(self.origin, box))
         self.boxes += 1
         self.best_score = max(self.best_score, score)
@@ -95,3 +100,9 @@ def distance(one: Box, other: Box) -> float:
     across = abs(one[0] + one[2] - other[0] - other[2]) / max(one[2] - one[0] + other[2] - other[0], 1e-6)
     down = abs(one[1] + one[3] - other[1] - other[3]) / max(one[3] - one[1] + other[3] - other[1], 1e-6)
     return max(across, down)
+
+
+def alike(one: Box, other: Box) -> bool:
+    """Whether two boxes are of about one size."""
+    widths, heights = sorted((one[2] - one[0], other[2] - other[0])), sorted((one[3] - one[1], other[3] - other[1]))
+    return widths[1] < widths[0] * SIZE_RATIO and heights[1] < heights[0] * SIZE_RATIO

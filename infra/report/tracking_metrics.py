@@ -45,17 +45,22 @@ def evaluate(truth: Path, rows: Iterable[MotRow]) -> TrackingScores:
     Raises:
         InvalidInput: the file cannot be read, or has no row that counts.
     """
-    true_rows = [row for row in read_mot(truth) if row.score != 0]
-    if not true_rows:
+    return compare(true_rows(truth), list(rows))
+
+
+def true_rows(truth: Path) -> list[MotRow]:
+    """Rows of a truth file that count. Raises InvalidInput."""
+    rows = [row for row in read_mot(truth) if row.score != 0]
+    if not rows:
         raise InvalidInput(f"{truth.name} has no row that counts (every flag is 0, or the file is empty)")
-    return compare(true_rows, list(rows))
+    return rows
 
 
-def compare(true_rows: Sequence[MotRow], rows: Sequence[MotRow]) -> TrackingScores:
-    """Scores of `rows` against `true_rows`, which must not be empty."""
+def compare(truth: Sequence[MotRow], rows: Sequence[MotRow]) -> TrackingScores:
+    """Scores of `rows` against the rows of a truth, which must not be empty."""
     from trackers.eval import compute_clear_metrics, compute_hota_metrics, compute_identity_metrics
 
-    true_ids, ids, overlaps = _by_frame(true_rows, rows)
+    true_ids, ids, overlaps = _by_frame(truth, rows)
     clear = compute_clear_metrics(true_ids, ids, overlaps, threshold=MATCH_IOU)
     identity = compute_identity_metrics(true_ids, ids, overlaps, threshold=MATCH_IOU)
     hota = compute_hota_metrics(true_ids, ids, overlaps)
@@ -64,7 +69,7 @@ def compare(true_rows: Sequence[MotRow], rows: Sequence[MotRow]) -> TrackingScor
         idf1=float(identity["IDF1"]),
         hota=float(hota["HOTA"]),
         switches=int(clear["IDSW"]),
-        truth_boxes=len(true_rows),
+        truth_boxes=len(truth),
         boxes=len(rows),
         false_positives=int(clear["CLR_FP"]),
         misses=int(clear["CLR_FN"]),
@@ -72,13 +77,13 @@ def compare(true_rows: Sequence[MotRow], rows: Sequence[MotRow]) -> TrackingScor
 
 
 def _by_frame(
-    true_rows: Sequence[MotRow], rows: Sequence[MotRow]
+    truth: Sequence[MotRow], rows: Sequence[MotRow]
 ) -> tuple[list[NDArray[np.intp]], list[NDArray[np.intp]], list[NDArray[np.float64]]]:
     """Ids counted from 0 and overlaps `[true, found]` of each frame that has any row."""
     import numpy as np
     from trackers.eval import box_iou
 
-    true, found = _table(true_rows), _table(rows)
+    true, found = _table(truth), _table(rows)
     _, true_index = np.unique(true[:, 1], return_inverse=True)
     _, index = np.unique(found[:, 1], return_inverse=True)
     true_ids, ids, overlaps = [], [], []

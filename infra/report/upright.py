@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FALLBACK_RATE = Fraction(25)
+DEMUX_RETRIES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +89,26 @@ class UprightVideo:
     def _frames(self) -> Iterator[Any]:
         import av
 
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, av.FFmpegError):
-                break
+        for packet in self._packets():
             try:
                 yield from packet.decode()
             except av.FFmpegError:
                 continue
-        try:
-            yield from self._stream.decode(None)
-        except av.FFmpegError:
-            return
+
+    def _packets(self) -> Iterator[Any]:
+        import av
+
+        failures = 0
+        while failures < DEMUX_RETRIES:
+            try:
+                for packet in self._container.demux(self._stream):
+                    failures = 0
+                    yield packet
+                return
+            except av.EOFError:
+                return
+            except av.FFmpegError:
+                failures += 1
 
     def _upright(self, frame: Any) -> NDArray[np.uint8]:
         import cv2

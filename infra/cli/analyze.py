@@ -1,0 +1,155 @@
+"""`sightline analyze`: videos in; detections, tracks and events out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from core.errors import ClientError, InvalidInput, SightlineError
+from core.settings import load
+from infra.cli.found import print_found
+from infra.cli.job import Job, Options, words
+from infra.cli.outputs import Outputs, make_folders, paths, plan
+from infra.cli.progress import meter
+from infra.cli.query_service import QueryService, StackDown, address
+from infra.report.result import Result, pretty_json, read_result
+
+FAILED, WRONG_USE, STACK_DOWN, INTERRUPTED = 1, 2, 3, 130
+
+
+def analyze(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Videos to analyse.")],
+    fps: Annotated[float, typer.Option(min=0, max=1000, help="Frames a second to analyse; 0: every frame.")] = 10.0,
+    analytics: Annotated[str, typer.Option(help="Analytics to run, with commas between.")] = "object_detection",
+    labels: Annotated[
+        str | None, typer.Option(help="Labels to follow, with commas; any: whatever the label, merged where boxes overlap.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Detector; the settings' when not given.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the result (a folder for several files).")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write a row per tracked box.")] = None,
+    mot: Annotated[Path | None, typer.Option(help="Write MOTChallenge rows.")] = None,
+    annotate: Annotated[Path | None, typer.Option(help="Write the video with what was found drawn in (mp4).")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write one page to look at (html).")] = None,
+) -> None:
+    """Analyse videos on the running stack and say what was found."""
+    screen, out = Console(stderr=True), Console()
+    with exits(screen):
+        options = Options(fps, words(analytics), words(labels), model)
+        check_files(files)
+        planned = plan(files, Outputs(json, csv, mot, annotate, report))
+        failed = False
+        with closing(QueryService(address(load().query))) as service:
+            service.check()
+            job = Job(service, screen)
+            for file, outputs in zip(files, planned, strict=True):
+                failed |= not _one(job, service, file, options, outputs, screen, out)
+        if failed:
+            raise typer.Exit(FAILED)
+
+
+def run_job(file: Path, options: Options, screen: Console) -> Result:
+    """One video's result, for other commands. Raises as `Job.run`."""
+    with closing(QueryService(address(load().query))) as service:
+        service.check()
+        return read_result(Job(service, screen).run(file, options))
+
+
+@contextmanager
+def exits(screen: Console) -> Iterator[None]:
+    """Turn errors into a sentence and an exit code: 1 failed, 2 wrong use, 3 stack down, 130 interrupted."""
+    try:
+        yield
+    except InvalidInput as error:
+        _say(screen, str(error))
+        raise typer.Exit(WRONG_USE) from error
+    except StackDown as error:
+        _say(screen, f"The stack is down: {error}. Start it with `sightline up`.")
+        raise typer.Exit(STACK_DOWN) from error
+    except SightlineError as error:
+        _say(screen, str(error))
+        raise typer.Exit(FAILED) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def check_files(files: list[Path]) -> None:
+    """Refuse what is no file. Raises InvalidInput."""
+    for file in files:
+        if not file.is_file():
+            raise InvalidInput(f"{file} is {'a folder' if file.is_dir() else 'not there'}; a video file is needed")
+
+
+def _one(
+    job: Job, service: QueryService, file: Path, options: Options, outputs: Outputs, screen: Console, out: Console
+) -> bool:
+    """Whether the video gave a result; a reason that it did not is said, and the next video may."""
+    make_folders(outputs)
+    try:
+        answer = job.run(file, options)
+        result = read_result(answer)
+        print_found(out, result)
+        _write(answer, result, service, file, options, outputs, screen)
+    except InvalidInput:
+        raise
+    except ClientError as error:
+        _say(screen, f"{file.name}: {error}")
+        return False
+    for path in paths(outputs):
+        out.print(Text(f"Written: {path}"), soft_wrap=True)
+    return True
+
+
+def _write(
+    answer: bytes, result: Result, service: QueryService, file: Path, options: Options, outputs: Outputs, screen: Console
+) -> None:
+    if outputs.json is not None:
+        outputs.json.write_bytes(pretty_json(answer))
+    if outputs.csv is not None:
+        from infra.report.table import write_csv
+
+        write_csv(outputs.csv, result)
+    if outputs.mot is not None:
+        from infra.report.mot import mot_rows, write_mot
+
+        write_mot(outputs.mot, mot_rows(result))
+    if outputs.annotate is not None:
+        _annotate(file, result, outputs.annotate, screen)
+    if outputs.report is not None:
+        _report(result, options, outputs.report, service.picture, screen)
+
+
+def _annotate(file: Path, result: Result, target: Path, screen: Console) -> None:
+    from infra.report.annotate import annotate
+
+    total = result.video.frames or 0
+    with meter(screen, f"Drawing {target.name}") as shown:
+        annotate(file, result, target, lambda done: shown.show(min(1.0, done / max(total, done)), f"{done} frames"))
+
+
+def _report(
+    result: Result, options: Options, target: Path, picture: Callable[[str], bytes | None], screen: Console
+) -> None:
+    from infra.report.page import Made, write_page
+
+    made = Made(
+        at=datetime.now().astimezone(),
+        version=version("sightline"),
+        fps=options.fps,
+        analytics=options.analytics,
+        labels=options.labels,
+        model=options.model,
+    )
+    with meter(screen, f"Writing {target.name}") as shown:
+        write_page(target, result, made, picture, lambda part: shown.show(part, ""))
+
+
+def _say(screen: Console, text: str) -> None:
+    screen.print(Text(text, "red"), soft_wrap=True)

@@ -1,0 +1,39 @@
+"""`sightline evaluate tracking`: the pipeline's own tracks against a truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from infra.cli.analyze import check_files, exits, run_job
+from infra.cli.job import Options
+
+
+def tracking(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="The video that the truth describes.")],
+    truth: Annotated[Path, typer.Option(help="MOTChallenge truth file; rows of flag 0 are left out.")],
+    label: Annotated[str, typer.Option(help="Label that the truth is about.")] = "person",
+    model: Annotated[str | None, typer.Option(help="Detector; the settings' when not given.")] = None,
+) -> None:
+    """Follow a label through every frame of VIDEO on the running stack and score it against the truth."""
+    screen, out = Console(stderr=True), Console()
+    with exits(screen):
+        check_files([video, truth])
+        from infra.report.mot import mot_rows
+        from infra.report.tracking_metrics import compare, true_rows
+
+        expected = true_rows(truth)
+        result = run_job(video, Options(fps=0.0, labels=(label,), model=model), screen)
+        scores = compare(expected, list(mot_rows(result, label)))
+        out.print(f"MOTA {scores.mota:.3f}", highlight=False)
+        out.print(f"IDF1 {scores.idf1:.3f}", highlight=False)
+        out.print(f"HOTA {scores.hota:.3f}", highlight=False)
+        out.print(f"switches {scores.switches}", highlight=False)
+        out.print(
+            f"{scores.boxes} boxes against {scores.truth_boxes} true ones: "
+            f"{scores.false_positives} without a partner, {scores.misses} missed",
+            highlight=False,
+        )

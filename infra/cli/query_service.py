@@ -1,0 +1,253 @@
+"""The query service as the command line uses it: upload, submit, watch, fetch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NoReturn, TypeVar
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from core.errors import BadMessage, ClientError, InvalidInput, TransientError
+from core.settings import LOOPBACK, Query
+
+PIECE = 1024 * 1024
+ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 addresses that a service listens on, not one to talk to
+ATTEMPTS = 8
+TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+T = TypeVar("T")
+TaskState = Literal["pending", "in_progress", "collecting", "done", "failed", "cancelled"]
+
+
+class StackDown(TransientError):
+    """Nothing answers where the query service should be."""
+
+
+class Refused(ClientError):
+    """The service refused a request; `status` is HTTP's."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Upload(Struct, frozen=True):
+    """An uploaded video; `url` is what a task names."""
+
+    video_id: str
+    url: str
+    complete: bool = False
+
+
+class Submitted(Struct, frozen=True):
+    """A task that was taken."""
+
+    task_id: str
+
+
+class Counts(Struct, frozen=True):
+    """The part of a task's ledger that shows how far it is."""
+
+    decoded: int = 0
+    read: int = 0
+    processed: int = 0
+
+
+class TaskFacts(Struct, frozen=True):
+    """What is known of the task's video."""
+
+    frames: int | None = None
+
+
+class TaskProgress(Struct, frozen=True):
+    """How far a task is: `progress` 0..1 over all, frames analysed, and how fast."""
+
+    state: TaskState
+    progress: float = 0.0
+    frames_per_s: float = 0.0
+    eta_s: float | None = None
+    error: str | None = None
+    ledger: Counts = Counts()
+    video: TaskFacts | None = None
+
+
+class _Refusal(Struct, frozen=True):
+    detail: str = ""
+    title: str = ""
+    desc: str = ""
+    field: str = ""
+
+
+Told = Callable[[int], None]
+
+
+class QueryService:
+    """A client of one query service.
+
+    Args:
+        base: its address.
+        transport: another way to it, for tests.
+        pause: waits so many seconds between attempts.
+
+    Raises (all methods):
+        StackDown: nothing answers.
+        Refused: the service says no, and why.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        transport: httpx.BaseTransport | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.base = base
+        self._http = httpx.Client(base_url=base, timeout=TIMEOUT, trust_env=False, transport=transport)
+        self._pause = pause
+
+    def check(self) -> None:
+        """Make sure that somebody answers."""
+        self._send("GET", "/health")
+
+    def upload(self, path: Path, told: Told = lambda sent: None) -> Upload:
+        """Send the file; a connection that breaks is taken up where the service stands.
+
+        Args:
+            told: hears how many bytes the service has been sent.
+        """
+        size = path.stat().st_size
+        params = {"name": path.name[-255:], "partial": "true", "size": str(size)}
+        made = _read(self._send("POST", "/query/v1/videos", params=params, content=b""), Upload)
+        try:
+            with path.open("rb") as file:
+                self._send_rest(made.video_id, file, size, told)
+        except BaseException:
+            self._forget(made.video_id)
+            raise
+        return made
+
+    def submit(self, request: Mapping[str, Any]) -> str:
+        """Begin a deferred task; its id."""
+        return _read(self._send("POST", "/1/videosdk", json=request), Submitted).task_id
+
+    def task(self, task_id: str) -> TaskProgress:
+        """How far a task is."""
+        return _read(self._send("GET", f"/query/v1/tasks/{task_id}"), TaskProgress)
+
+    def result(self, task_id: str) -> bytes:
+        """Everything that a task found, as JSON."""
+        return self._send("GET", f"/query/v1/tasks/{task_id}/result").content
+
+    def cancel(self, task_id: str) -> None:
+        """Stop a task."""
+        self._send("POST", f"/query/v1/tasks/{task_id}/cancel")
+
+    def picture(self, key: str) -> bytes | None:
+        """A picture's bytes; None when it is not there."""
+        try:
+            return self._send("GET", f"/query/v1/media/{key}").content
+        except Refused:
+            return None
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def _send_rest(self, video: str, file: BinaryIO, size: int, told: Told) -> None:
+        offset = 0
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                self._pause(min(8.0, 0.25 * 2**attempt))
+                offset = self._received(video)
+            if self._append(video, file, offset, size, told):
+                return
+        raise StackDown(f"the upload broke off {ATTEMPTS} times, at {offset} of {size} bytes")
+
+    def _append(self, video: str, file: BinaryIO, offset: int, size: int, told: Told) -> bool:
+        """Whether the service now has the whole file."""
+        file.seek(offset)
+        headers = {"Upload-Offset": str(offset), "Content-Length": str(size - offset)}
+        headers["Content-Type"] = "application/offset+octet-stream"
+        try:
+            answer = self._http.patch(
+                f"/query/v1/videos/{video}", headers=headers, content=_pieces(file, offset, size, told)
+            )
+        except httpx.TransportError:
+            return False
+        if answer.status_code == httpx.codes.CONFLICT:
+            return self._whole(video)
+        if answer.is_server_error and answer.status_code != httpx.codes.INSUFFICIENT_STORAGE:
+            return False
+        _check(answer)
+        return True
+
+    def _received(self, video: str) -> int:
+        answer = self._send("HEAD", f"/query/v1/videos/{video}")
+        try:
+            return int(answer.headers["Upload-Offset"])
+        except (KeyError, ValueError):
+            raise BadMessage("the query service does not say how much of the upload it has") from None
+
+    def _whole(self, video: str) -> bool:
+        answer = self._http.get(f"/query/v1/videos/{video}", headers={"Range": "bytes=0-0"})
+        return answer.is_success
+
+    def _forget(self, video: str) -> None:
+        try:
+            self._http.delete(f"/query/v1/videos/{video}")
+        except httpx.TransportError:
+            return  # it expires by itself
+
+    def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise StackDown(f"nothing answers at {self.base} ({error})") from error
+        _check(answer)
+        return answer
+
+
+def address(query: Query) -> str:
+    """Where the query service of these settings is."""
+    host = LOOPBACK[0] if query.host in ANYWHERE else query.host
+    return f"http://[{host}]:{query.port}" if ":" in host else f"http://{host}:{query.port}"
+
+
+def _pieces(file: BinaryIO, offset: int, size: int, told: Told) -> Iterator[bytes]:
+    told(offset)
+    while offset < size:
+        piece = file.read(min(PIECE, size - offset))
+        if not piece:
+            raise InvalidInput(f"the file became shorter while it was read: {offset} of {size} bytes")
+        yield piece
+        offset += len(piece)
+        told(offset)
+
+
+def _check(answer: httpx.Response) -> None:
+    if answer.status_code in {httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT}:
+        raise StackDown(f"the query service is not ready: {_reason(answer)}")
+    if not answer.is_success:
+        _refuse(answer)
+
+
+def _refuse(answer: httpx.Response) -> NoReturn:
+    raise Refused(_reason(answer), answer.status_code)
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        said = msgspec.json.decode(answer.content, type=_Refusal)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return f"HTTP {answer.status_code}"
+    text = said.detail or said.title or said.desc or f"HTTP {answer.status_code}"
+    return f"{said.field}: {text}" if said.field else text
+
+
+def _read(answer: httpx.Response, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(answer.content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadMessage(f"the query service's answer cannot be read: {error}") from error

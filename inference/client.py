@@ -56,9 +56,7 @@ class ModelClient:
         replicas: the servers, when not those of `models`.
     """
 
-    def __init__(
-        self, models: Models, breaker: Breaker, models_dir: Path, *, replicas: Replicas | None = None
-    ) -> None:
+    def __init__(self, models: Models, breaker: Breaker, models_dir: Path, *, replicas: Replicas | None = None) -> None:
         self._deadline_s = models.deadline_s
         self._models_dir = models_dir
         self._replicas = replicas or Replicas(models.addresses, breaker)
@@ -115,9 +113,7 @@ class ModelClient:
             raise ModelError(f"model {model} is a {card.kind}, not a {kind}")
         return card
 
-    async def _ask(
-        self, card: ModelCard, images: Sequence[bytes], lane: Lane, parse: Parse[R]
-    ) -> list[R | BadImage]:
+    async def _ask(self, card: ModelCard, images: Sequence[bytes], lane: Lane, parse: Parse[R]) -> list[R | BadImage]:
         results: list[R | BadImage] = [BadImage("not asked yet")] * len(images)
         good = []
         for place, image in enumerate(images):
@@ -152,9 +148,7 @@ class ModelClient:
         )
         return [*halves[0], *halves[1]]
 
-    async def _suspect(
-        self, card: ModelCard, image: bytes, lane: Lane, parse: Parse[R]
-    ) -> R | BadImage:
+    async def _suspect(self, card: ModelCard, image: bytes, lane: Lane, parse: Parse[R]) -> R | BadImage:
         """Try a picture again before it is called bad: a server may have run it with another's bad one."""
         for last in (False,) * (_SUSPICIONS - 2) + (True,):
             try:
@@ -201,7 +195,7 @@ class ModelClient:
             return [v.version for v in answer.model_version_status if v.state == ModelVersionStatus.AVAILABLE]
 
         try:
-            versions = await self._replicas.call(call, self._deadline_s)
+            versions: list[int] = await self._replicas.call(call, self._deadline_s)
         except grpc.RpcError as error:
             raise ModelError(f"{model}: {error.code().name} {error.details()}") from error
         if not versions:
@@ -281,7 +275,7 @@ def _kept(answer: PredictResponse, rows: int, floor: float) -> list[list[int]]:
 
 
 def _rounded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    return np.round(values.astype(np.float64), 5)
+    return values.astype(np.float64).round(5)
 
 
 def _box(values: Sequence[float]) -> Box:

@@ -67,7 +67,7 @@ class GrpcServer:
 
     async def close(self) -> None:
         """Close the channel."""
-        await self._channel.close()
+        await self._channel.close(None)
 
 
 class Replicas:

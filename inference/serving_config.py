@@ -33,9 +33,9 @@ class Batching:
         allowed_batch_sizes: sizes a batch is padded up to; empty: no padding.
     """
 
-    max_batch_size: int = 8
+    max_batch_size: int = 4
     batch_timeout_micros: int = 1000
-    max_enqueued_batches: int = 16
+    max_enqueued_batches: int = 32
     num_batch_threads: int = 2
     allowed_batch_sizes: tuple[int, ...] = ()
 
@@ -56,17 +56,14 @@ def _batching_message() -> Any:
     file.dependency.append(wrappers_pb2.DESCRIPTOR.name)
     message = file.message_type.add(name="BatchingParameters")
     kinds = descriptor_pb2.FieldDescriptorProto
-    fields = [*((name, ".google.protobuf.Int64Value") for name in _WRAPPED), ("thread_pool_name", ".google.protobuf.StringValue")]
-    for number, (name, type_name) in enumerate(fields, 1):
+    fields = [(name, "Int64Value") for name in _WRAPPED] + [("thread_pool_name", "StringValue")]
+    for number, (name, wrapper) in enumerate(fields, 1):
+        type_name = f".google.protobuf.{wrapper}"
         message.field.add(
             name=name, number=number, type=kinds.TYPE_MESSAGE, type_name=type_name, label=kinds.LABEL_OPTIONAL
         )
-    message.field.add(
-        name="allowed_batch_sizes", number=6, type=kinds.TYPE_INT64, label=kinds.LABEL_REPEATED
-    )
-    message.field.add(
-        name="pad_variable_length_inputs", number=7, type=kinds.TYPE_BOOL, label=kinds.LABEL_OPTIONAL
-    )
+    message.field.add(name="allowed_batch_sizes", number=6, type=kinds.TYPE_INT64, label=kinds.LABEL_REPEATED)
+    message.field.add(name="pad_variable_length_inputs", number=7, type=kinds.TYPE_BOOL, label=kinds.LABEL_OPTIONAL)
     pool = descriptor_pool.Default()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.BatchingParameters"))
@@ -102,7 +99,7 @@ def format_models(models: dict[str, Path]) -> str:
     config = ModelServerConfig()
     for name, folder in models.items():
         config.model_config_list.config.add(name=name, base_path=str(folder), model_platform="tensorflow")
-    return text_format.MessageToString(config)
+    return str(text_format.MessageToString(config))
 
 
 def parse_batching(text: str) -> Batching:
@@ -120,4 +117,4 @@ def format_batching(batching: Batching) -> str:
     message = _BatchingParameters(allowed_batch_sizes=batching.allowed_batch_sizes)
     for name in _WRAPPED:
         getattr(message, name).value = getattr(batching, name)
-    return text_format.MessageToString(message)
+    return str(text_format.MessageToString(message))

@@ -98,7 +98,7 @@ ZOO = (
             labels=("face",),
             floor=0.3,
             threshold=0.5,
-            doc="MediaPipe's full-range face detector: faces with eyes, nose, mouth and ears, letterboxed to 192 pixels.",
+            doc="MediaPipe's full-range face detector, with eyes, nose, mouth and ears; letterboxed to 192 pixels.",
         ),
         HUMAN_MODELS,
         "package/models/facemesh-detection-full.json",

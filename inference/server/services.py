@@ -48,7 +48,9 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]  # gen
 
     async def Predict(self, request: PredictRequest, context: Context) -> PredictResponse:  # noqa: N802  # gRPC's name
         """Run a signature on a batch; shares the run with other requests."""
-        images = max((int(t.tensor_shape.dim[0].size) for t in request.inputs.values() if t.tensor_shape.dim), default=1)
+        images = max(
+            (int(t.tensor_shape.dim[0].size) for t in request.inputs.values() if t.tensor_shape.dim), default=1
+        )
         try:
             async with asyncio.timeout(context.time_remaining()):
                 await self._gate.enter(images, _urgency(context))
@@ -56,10 +58,12 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]  # gen
             await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         except TimeoutError:
             await _abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed while the request waited")
-        work = asyncio.get_running_loop().run_in_executor(self._workers, self._predict, request)
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(self._workers, self._predict, request)
+        # The run cannot be called back: when the caller is gone, its room is taken until it is done.
         work.add_done_callback(lambda _: self._gate.leave(images))
-        # The run cannot be called back: when the caller is gone, its room is still taken until it is done.
-        return await _mapped(context, asyncio.shield(work))
+        number, outputs = await _mapped(context, asyncio.shield(work))
+        return await _mapped(context, loop.run_in_executor(None, _response, request, number, outputs))
 
     async def GetModelMetadata(self, request: GetModelMetadataRequest, context: Context) -> GetModelMetadataResponse:  # noqa: N802
         """The signatures of a version."""
@@ -68,19 +72,12 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]  # gen
         work = asyncio.get_running_loop().run_in_executor(None, self._metadata, request)
         return await _mapped(context, work)
 
-    def _predict(self, request: PredictRequest) -> PredictResponse:
+    def _predict(self, request: PredictRequest) -> tuple[int, dict[str, Any]]:
         spec = request.model_spec
         signature = spec.signature_name or DEFAULT_SIGNATURE
         with self._versions.use(spec.name, *_which(spec)) as (number, model):
             model.check(signature, list(request.inputs), list(request.output_filter))
-            outputs = model.run(signature, {name: _value(t) for name, t in request.inputs.items()})
-        response = PredictResponse()
-        response.model_spec.name = spec.name
-        response.model_spec.version.value = number
-        response.model_spec.signature_name = signature
-        for name in request.output_filter or outputs:
-            response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
-        return response
+            return number, model.run(signature, {name: _value(t) for name, t in request.inputs.items()})
 
     def _metadata(self, request: GetModelMetadataRequest) -> GetModelMetadataResponse:
         spec = request.model_spec
@@ -132,6 +129,16 @@ class ModelService(ModelServiceServicer):  # type: ignore[misc]  # generated wit
         return response
 
 
+def _response(request: PredictRequest, number: int, outputs: Mapping[str, Any]) -> PredictResponse:
+    response = PredictResponse()
+    response.model_spec.name = request.model_spec.name
+    response.model_spec.version.value = number
+    response.model_spec.signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    for name in request.output_filter or outputs:
+        response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
+    return response
+
+
 async def _mapped(context: Context, work: Any) -> Any:
     """Await `work`; what it raises becomes the call's gRPC status."""
     try:
@@ -166,14 +173,16 @@ def _urgency(context: Context) -> int:
 
 def _value(tensor: Any) -> Any:
     """A string tensor as the list of its bytes, which TensorFlow reads fastest; else an array."""
-    if tensor.string_val and len(tensor.tensor_shape.dim) == 1 and len(tensor.string_val) == tensor.tensor_shape.dim[0].size:
+    if (
+        tensor.string_val
+        and len(tensor.tensor_shape.dim) == 1
+        and len(tensor.string_val) == tensor.tensor_shape.dim[0].size
+    ):
         return list(tensor.string_val)
     try:
         return tf.make_ndarray(tensor)
     except (TypeError, ValueError) as error:
         raise WrongRequest(str(error)) from error
-
-
 
 
 def health() -> Any:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -158,7 +157,7 @@ class Versions:
         try:
             model = self._load(version.folder, f"{name}/{version.number}/{next(self._numbers)}")
             model.warm_up()
-        except Exception as error:  # noqa: BLE001  # whatever a broken SavedModel raises is its state, not ours
+        except Exception as error:  # whatever a broken SavedModel raises is its state, not ours
             version.error, version.code, version.state = str(error)[:2000], Code.UNKNOWN, State.END
             self._log.error("model failed to load", model=name, version=version.number, error=version.error)
             return
@@ -189,9 +188,7 @@ def found(base: Path) -> dict[int, Path]:
     if not base.is_dir():
         return {}
     return {
-        int(path.name): path
-        for path in base.iterdir()
-        if path.name.isdigit() and (path / "saved_model.pb").is_file()
+        int(path.name): path for path in base.iterdir() if path.name.isdigit() and (path / "saved_model.pb").is_file()
     }
 
 

@@ -49,7 +49,7 @@ class RunState:
     @classmethod
     def of(cls, begin: RunBegin, settings: Analyse) -> RunState:
         """The state before the first frame. An analytic that this version does not know is left out."""
-        plan = ViewPlan(begin.stream_id, begin.run, settings.view_interval_s)
+        plan = ViewPlan(begin.stream_id, begin.run, begin.spec.lane, settings.view_interval_s)
         state = cls(begin, plan, frame_rate(begin))
         for index, asked in enumerate(begin.spec.analytics):
             subject = Subject(begin.stream_id, begin.run, index, begin.spec.ephemeral)
@@ -161,6 +161,7 @@ class RunState:
             box=WHOLE,
             media_key=media_key(frame.stream_id, frame.run, view),
             quality=0.0,
+            lane=self.begin.spec.lane,
             embedded=False,
         )
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from core import metrics
 from core.errors import BadImage, BadMessage
 from core.ids import Run, Seq, StreamId, TrackId, ViewId, media_key, view_id
-from core.messages import Box, Frame, Keyspace, Place, View, decode_frames
+from core.messages import Box, Frame, Keyspace, Lane, Place, View, decode_frames
 from streams_proc.tracking.track import Kind, Sighting
 
 CLEARLY_BETTER = 1.2
@@ -31,6 +31,7 @@ EDGE = 0.005
 JPEG_QUALITY = 90
 LEAST_PIXELS = 8
 DIGITS = 6
+LANES: tuple[Lane, ...] = ("live", "batch")
 KEYSPACES: Mapping[Kind, Keyspace] = {"object": "appearance", "face": "face"}
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
@@ -41,6 +42,7 @@ class Wanted:
 
     Attributes:
         embedded: False for the overview of a scene: a picture and nothing else.
+        lane: live views go first at the model server.
     """
 
     stream_id: StreamId
@@ -54,6 +56,7 @@ class Wanted:
     box: Box
     media_key: str
     quality: float
+    lane: Lane
     embedded: bool = True
 
 
@@ -73,6 +76,7 @@ class ViewPlan:
 
     stream_id: StreamId
     run: Run
+    lane: Lane
     interval_s: float
     _taken: dict[TrackId, _Taken] = field(default_factory=dict)
 
@@ -116,6 +120,7 @@ class ViewPlan:
             box=sighting.box,
             media_key=media_key(self.stream_id, self.run, view),
             quality=quality,
+            lane=self.lane,
         )
 
 
@@ -141,7 +146,9 @@ class Frames(Protocol):
 class Embedder(Protocol):
     """The model server, as far as views need it."""
 
-    async def embed(self, model: str, images: Sequence[bytes]) -> Sequence[tuple[float, ...] | BadImage]:
+    async def embed(
+        self, model: str, images: Sequence[bytes], *, lane: Lane = "batch"
+    ) -> Sequence[tuple[float, ...] | BadImage]:
         """L2-normalised vectors of JPEG crops, in order. Raises ModelUnavailable, ModelError."""
         ...
 
@@ -212,14 +219,14 @@ class ViewTaker:
 
     async def _embed(self, wanted: Sequence[Wanted], crops: Mapping[ViewId, bytes]) -> dict[ViewId, tuple[float, ...]]:
         vectors: dict[ViewId, tuple[float, ...]] = {}
-        for keyspace, embedding in sorted(self._embeddings.items()):
-            asked = [w.view_id for w in wanted if w.keyspace == keyspace and w.embedded]
-            if not asked:
-                continue
-            answers = await self._embedder.embed(embedding.model, [crops[v] for v in asked])
-            for view, answer in zip(asked, answers, strict=True):
-                if not isinstance(answer, BadImage):
-                    vectors[view] = tuple(round(x, DIGITS) for x in answer)
+        for lane in LANES:
+            for keyspace, embedding in sorted(self._embeddings.items()):
+                asked = [w.view_id for w in wanted if (w.lane, w.keyspace, w.embedded) == (lane, keyspace, True)]
+                if asked:
+                    answers = await self._embedder.embed(embedding.model, [crops[v] for v in asked], lane=lane)
+                    for view, answer in zip(asked, answers, strict=True):
+                        if not isinstance(answer, BadImage):
+                            vectors[view] = tuple(round(x, DIGITS) for x in answer)
         return vectors
 
     def _view(self, want: Wanted, jpeg: bytes, vector: tuple[float, ...]) -> View:

@@ -8,18 +8,17 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from collections.abc import Callable
+from base64 import b64encode
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from core.addresses import Policy, Resolver, resolve, system_resolver
-from core.errors import Forbidden, InvalidInput, SightlineError, UnsupportedMedia
+from core.errors import Forbidden, InvalidInput, UnsupportedMedia
 from core.log import mask
 from core.settings import Ingest
 
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-Connect = Callable[[str, int, float], socket.socket]
 
 
 class HttpBody:
@@ -131,14 +130,6 @@ def _target(parts: SplitResult) -> str:
 def _headers(parts: SplitResult) -> dict[str, str]:
     headers = {"User-Agent": "sightline", "Accept": "*/*"}
     if parts.username is not None:
-        from base64 import b64encode  # noqa: PLC0415
-        from urllib.parse import unquote  # noqa: PLC0415
-
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = "Basic " + b64encode(pair.encode()).decode()
     return headers
-
-
-def is_refusal(error: BaseException) -> bool:
-    """Whether the error is ours, with a sentence for the user."""
-    return isinstance(error, SightlineError)

@@ -8,10 +8,12 @@ crash of a decoder ends this process and nothing else.
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -21,6 +23,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from core import kafka as clients
 from core.clock import now_ms
 from core.errors import BrokerUnavailable, ClientError, FatalError, TransientError
+from core.local_files import is_local
 from core.log import configure, get
 from core.messages import IngestCounts, RunBegin, RunEnd, StreamSpec, VideoInfo
 from core.settings import Settings
@@ -185,11 +188,12 @@ class Reader:
             return Resume()
         if self._spec.lane == "batch":
             return Resume(published=standing.next_seq)
+        following = last.index + 1
         reached = Fraction(repr(last.media_s)) + source.probe.frame_s
-        if self._spec.source.url.startswith("file:") or self._spec.source.url.startswith("media:"):
-            return Resume(skip=last.index + 1, begin=reached)
+        if is_local(self._spec.source.url):
+            return Resume(skip=following, index=following, begin=reached)
         since_start = Fraction(now_ms() - self._spec.started_ms, 1000)
-        return Resume(begin=max(reached, since_start))
+        return Resume(index=following, begin=max(reached, since_start))
 
     def _backlog(self) -> tuple[Backlog, DetectLag]:
         kafka = self._settings.kafka
@@ -248,6 +252,14 @@ def end_offset(settings: Settings, topic: str, partition: int) -> int:
     return int(high)
 
 
+def lines_of(descriptor: int) -> Iterator[bytes]:
+    """Lines as they come, read without a buffered file: its lock would hold up the end of the process."""
+    rest = b""
+    while chunk := os.read(descriptor, 65536):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+
+
 def die_with_parent() -> None:
     """Where the system can, end when the host does: two readers of one camera must never be."""
     if sys.platform == "linux":
@@ -257,14 +269,15 @@ def die_with_parent() -> None:
 def main() -> int:
     """Run one reader; see `ingest.protocol` for the exit codes."""
     die_with_parent()
-    start = decode_start(sys.stdin.buffer.readline())
+    lines = lines_of(sys.stdin.fileno())
+    start = decode_start(next(lines))
     settings = Settings(**start.settings)
     configure(settings.telemetry, "ingest")
     control = Control(time.monotonic)
     signal.signal(signal.SIGTERM, lambda *_: control.tell("suspend"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    lines = (line.decode("utf-8", "replace") for line in sys.stdin.buffer)
-    threading.Thread(target=control.hear, args=(lines,), name="orders", daemon=True).start()
+    words = (line.decode("utf-8", "replace") for line in lines)
+    threading.Thread(target=control.hear, args=(words,), name="orders", daemon=True).start()
     try:
         ended = Reader(start, settings, control).run()
     except TransientError as error:

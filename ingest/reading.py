@@ -64,19 +64,20 @@ class Resume:
         published: frames that are on Kafka already; they are passed over, and counted by reading
             the file again (a file gives the same frames each time).
         skip: decoded frames to pass over uncounted, where counts were brought along (live).
+        index: position of the first frame that counts.
         begin: media second of the first frame that counts.
     """
 
     published: int = 0
     skip: int = 0
+    index: int = 0
     begin: Fraction = Fraction(0)
 
 
 class Reading:
     """Reads one source to its end, or until told otherwise.
 
-    Args:
-        live: wall time of a frame is the time it is captured, not its place in the file.
+    Wall time of a live frame is the time it is captured; any other's is its place in the file.
     """
 
     def __init__(
@@ -104,14 +105,15 @@ class Reading:
         self._timeline = Timeline(source.probe.frame_s, resume.begin)
         self._sampler = Sampler(spec.source.fps, spec.source.start_s, tolerance(source.probe.time_base))
         self._faces = any(analytic.name == FACES for analytic in spec.analytics)
-        self._index = resume.skip
+        self._index = resume.index
         self._read = 0
         self._started: float | None = None
+        self._failed = False
 
     def run(self) -> None:
         """Read. Raises BrokerUnavailable."""
         for frame in self._all_frames():
-            if self._control.order != "go":
+            if self._control.order != "go" or self._failed:
                 return
             self._control.beat += 1
             time_s = self._timeline.at(frame.pts)
@@ -164,7 +166,7 @@ class Reading:
         skip = self._resume.skip
         while True:
             given = 0
-            for frame in self._source.frames(self._ledger.problem):
+            for frame in self._source.frames(self._note_problem):
                 given += 1
                 if skip > 0:
                     skip -= 1
@@ -174,6 +176,10 @@ class Reading:
             if not self._spec.source.loop or not given or self._control.order != "go":
                 return
             skip %= given
+
+    def _note_problem(self, reason: str) -> None:
+        self._ledger.problem(reason)
+        self._failed = self._spec.source.on_error == "fail"
 
     def _paced(self, time_s: Fraction) -> bool:
         """Wait until the frame is due where a file is played at its own pace; whether to go on."""

@@ -1,0 +1,143 @@
+"""A broker and a source that do as they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from confluent_kafka import KafkaException
+
+from core.ids import Run, StreamId
+from core.messages import Analytic, Frame, RunBegin, RunEnd, Source, StreamSpec, decode_frames
+from ingest.decoded import NotDecoded, ProblemSink
+from ingest.picture import Size
+from ingest.probe import Probe
+
+STREAM = StreamId(UUID(int=7))
+
+
+@dataclass
+class FakeMessage:
+    at: int
+
+    def offset(self) -> int:
+        return self.at
+
+
+@dataclass
+class FakeProducer:
+    """Acknowledges when polled, while `answering`; at most `capacity` records wait."""
+
+    answering: bool = True
+    capacity: int = 10_000
+    error: str | None = None
+    refuse: bool = False
+    records: list[tuple[str, bytes, bytes, int]] = field(default_factory=list)
+    waiting: list[tuple[int, Callable[..., None]]] = field(default_factory=list)
+
+    def produce(self, topic: str, value: bytes, key: bytes, partition: int, on_delivery: Callable[..., None]) -> None:
+        if self.refuse:
+            raise KafkaException("refused")
+        if len(self.waiting) >= self.capacity:
+            raise BufferError("full")
+        self.records.append((topic, value, key, partition))
+        self.waiting.append((len(self.records) - 1, on_delivery))
+
+    def poll(self, timeout: float) -> int:
+        if timeout and not self.answering:
+            self.answering = True
+        if not self.answering:
+            return 0
+        waiting, self.waiting = self.waiting, []
+        for offset, delivered in waiting:
+            delivered(self.error, FakeMessage(offset))
+        return len(waiting)
+
+    def flush(self, timeout: float) -> int:
+        self.poll(0)
+        return len(self.waiting)
+
+    def frames(self, topic: str) -> list[RunBegin | Frame | RunEnd]:
+        return [decode_frames(value) for name, value, *_ in self.records if name == topic]
+
+
+@dataclass
+class FakeLag:
+    records: int = 0
+    error: bool = False
+
+    def count(self) -> int:
+        if self.error:
+            raise KafkaException("no answer")
+        return self.records
+
+
+@dataclass
+class FakeClock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class FakeDecoded:
+    pts: Fraction | None
+    number: int
+    good: bool = True
+
+    def rgb(self) -> Any:
+        if not self.good:
+            raise NotDecoded
+        return np.full((48, 64, 3), self.number % 256, np.uint8)
+
+
+@dataclass
+class FakeSource:
+    """`count` frames at `fps`; frames in `bad` raise when they are taken, and are not given again."""
+
+    count: int = 30
+    fps: int = 10
+    bad: frozenset[int] = frozenset()
+    damage: dict[int, str] = field(default_factory=dict)
+    decoder: str = "fake"
+    broken: str | None = None
+
+    @property
+    def probe(self) -> Probe:
+        return Probe(
+            coded=Size(64, 48),
+            shown=Size(64, 48),
+            rotation=0,
+            fps=Fraction(self.fps),
+            time_base=Fraction(1, 1000),
+            codec="fake",
+            pixels="rgb24",
+            promised=self.count,
+            duration_s=self.count / self.fps,
+        )
+
+    def frames(self, problem: ProblemSink) -> Iterator[FakeDecoded]:
+        for number in range(self.count):
+            if number in self.damage:
+                problem(self.damage[number])
+            yield FakeDecoded(Fraction(number, self.fps), number, number not in self.bad)
+
+
+def spec(lane: str = "batch", fps: float = 0.0, run: int = 1, **more: Any) -> StreamSpec:
+    source = {name: more.pop(name) for name in list(more) if name in Source.__struct_fields__}
+    return StreamSpec(
+        stream_id=more.pop("stream_id", STREAM),
+        run=Run(run),
+        name="clip",
+        lane=lane,  # type: ignore[arg-type]
+        source=Source(**{"url": "file:/clip.mp4", "fps": fps, **source}),
+        analytics=more.pop("analytics", (Analytic("object_detection"),)),
+        model="detector",
+        started_ms=more.pop("started_ms", 1_000_000),
+        **more,
+    )

@@ -1,0 +1,171 @@
+"""The loop from decoded frames to a lane."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from ingest_fakes import FakeClock, FakeSource, spec
+
+from core.messages import Analytic, Frame, IngestCounts
+from core.settings import Ingest
+from ingest.control import Control
+from ingest.ledger import MAX_PROBLEMS, Ledger
+from ingest.reading import Reading, Resume
+
+
+FROM_THE_START = Resume()
+
+
+class ListLane:
+    """Takes everything; orders `stop` at a number of frames."""
+
+    def __init__(self, ledger: Ledger, control: Control, stop_at: int | None = None) -> None:
+        self.frames: list[Frame] = []
+        self._ledger = ledger
+        self._control = control
+        self._stop_at = stop_at
+
+    def put(self, frame: Frame) -> None:
+        self.frames.append(frame)
+        self._ledger.published()
+        if len(self.frames) == self._stop_at:
+            self._control.tell("stop")
+
+    def pump(self) -> None:
+        """Nothing waits."""
+
+    def drain(self) -> None:
+        """Nothing waits."""
+
+
+def read(
+    source: FakeSource,
+    resume: Resume = FROM_THE_START,
+    stop_at: int | None = None,
+    before: IngestCounts | None = None,
+    **more: Any,
+) -> tuple[list[Frame], Ledger, Reading]:
+    monotonic = FakeClock()
+    control = Control(monotonic, lease_s=1e9)
+    control.wait = lambda seconds: bool(setattr(monotonic, "now", monotonic.now + seconds)) or True  # type: ignore[method-assign]
+    definition = spec(**more)
+    ledger = Ledger(definition.lane, before or IngestCounts())
+    lane = ListLane(ledger, control, stop_at)
+    reading = Reading(
+        definition,
+        source,
+        Ingest(),
+        lane=lane,
+        ledger=ledger,
+        control=control,
+        resume=resume,
+        clock=lambda: 5_000.0 + monotonic.now,
+        monotonic=monotonic,
+    )
+    reading.run()
+    return lane.frames, ledger, reading
+
+
+def test_every_frame_in_order_with_its_place_in_the_video() -> None:
+    frames, ledger, reading = read(FakeSource(count=4))
+    assert [(f.index, f.media_s, f.ts_ms) for f in frames] == [
+        (0, 0.0, 1_000_000),
+        (1, 0.1, 1_000_100),
+        (2, 0.2, 1_000_200),
+        (3, 0.3, 1_000_300),
+    ]
+    assert {(f.width, f.height, f.model, f.faces, f.ephemeral) for f in frames} == {(64, 48, "detector", False, False)}
+    assert ledger.counts == IngestCounts(decoded=4, read=4, published=4)
+    assert (reading.video.frames, reading.video.duration_s, reading.video.decoder) == (4, 0.4, "fake")
+
+
+def test_faces_and_ephemeral_come_from_the_definition() -> None:
+    frames, _, _ = read(
+        FakeSource(count=1), analytics=(Analytic("people_count"), Analytic("face_detection")), ephemeral=True
+    )
+    assert frames[0].faces
+    assert frames[0].ephemeral
+
+
+def test_sampling_counts_what_it_leaves_out() -> None:
+    frames, ledger, _ = read(FakeSource(count=30, fps=30), fps=10)
+    assert [f.index for f in frames] == list(range(0, 30, 3))
+    assert ledger.counts == IngestCounts(decoded=30, sampled_out=20, read=10, published=10)
+
+
+def test_live_frames_carry_the_time_of_capture() -> None:
+    frames, _, _ = read(FakeSource(count=2), lane="live")
+    assert [f.ts_ms for f in frames] == [6_000_000, 6_000_000]
+
+
+def test_a_file_at_its_own_pace_takes_its_own_time() -> None:
+    frames, _, _ = read(FakeSource(count=21), lane="live", realtime=True)
+    assert frames[-1].ts_ms - frames[0].ts_ms == 2000
+
+
+def test_a_looped_file_goes_on_in_time_and_index() -> None:
+    frames, _, _ = read(FakeSource(count=3), loop=True, stop_at=7)
+    assert [f.index for f in frames] == list(range(7))
+    assert [round(f.media_s, 3) for f in frames] == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+
+
+def test_an_empty_source_does_not_loop_for_ever() -> None:
+    frames, _, _ = read(FakeSource(count=0), loop=True)
+    assert frames == []
+
+
+def test_an_order_ends_reading_at_once() -> None:
+    frames, ledger, _ = read(FakeSource(count=100), stop_at=5)
+    assert len(frames) == 5
+    assert ledger.counts.decoded == 5
+
+
+def test_damage_is_noted_where_it_is_and_reading_goes_on() -> None:
+    frames, ledger, _ = read(FakeSource(count=10, damage={4: "torn"}))
+    assert len(frames) == 10
+    assert [(p.at_frame, p.at_s, p.reason) for p in ledger.problems] == [(4, 0.3, "torn")]
+
+
+def test_damage_ends_reading_where_the_definition_says_so() -> None:
+    frames, ledger, _ = read(FakeSource(count=10, damage={4: "torn"}), on_error="fail")
+    assert len(frames) == 4
+    assert len(ledger.problems) == 1
+
+
+def test_a_flood_of_damage_is_kept_as_its_beginning_and_its_number() -> None:
+    _, ledger, _ = read(FakeSource(count=100, damage=dict.fromkeys(range(100), "torn")))
+    assert len(ledger.problems) == MAX_PROBLEMS + 1
+    assert ledger.problems[-1].reason == "and 50 more damaged places after these"
+
+
+def test_a_frame_that_fails_when_taken_is_not_counted() -> None:
+    frames, ledger, _ = read(FakeSource(count=5, bad=frozenset({2})))
+    assert ledger.counts == IngestCounts(decoded=4, read=4, published=4)
+    assert [f.index for f in frames] == [0, 1, 2, 3]
+
+
+@given(cut=st.integers(0, 40), fps=st.sampled_from([0.0, 3.0, 7.5, 10.0]))
+def test_a_file_read_on_from_anywhere_gives_the_rest_of_the_undisturbed_run(cut: int, fps: float) -> None:
+    whole, ledger, _ = read(FakeSource(count=40), fps=fps)
+    cut = min(cut, len(whole))
+    rest, counted, _ = read(FakeSource(count=40), Resume(published=cut), fps=fps)
+    assert [(f.index, f.media_s, f.jpeg) for f in rest] == [(f.index, f.media_s, f.jpeg) for f in whole[cut:]]
+    assert counted.counts == ledger.counts
+
+
+def test_a_live_file_goes_on_after_the_last_frame_with_its_counts() -> None:
+    resume = Resume(skip=11, index=11, begin=Fraction(11, 10))
+    frames, ledger, _ = read(
+        FakeSource(count=15), resume, lane="live", realtime=True, before=IngestCounts(decoded=11, read=11, published=11)
+    )
+    assert [(f.index, f.media_s) for f in frames] == [(11, 1.1), (12, 1.2), (13, 1.3), (14, 1.4)]
+    assert ledger.counts == IngestCounts(decoded=15, read=15, published=15)
+
+
+def test_a_looped_file_goes_on_within_its_loop() -> None:
+    resume = Resume(skip=11, index=11, begin=Fraction(11, 10))
+    frames, _, _ = read(FakeSource(count=4), resume, lane="live", loop=True, stop_at=3)
+    assert [f.index for f in frames] == [11, 12, 13]

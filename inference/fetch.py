@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,6 @@ from inference.zoo import ZOO, Entry, Package
 
 Report = Callable[[str], None]
 DOWNLOAD_TIMEOUT_S = 900
-CONVERT_TIMEOUT_S = 900
 
 
 def fetch_all(settings: Settings, report: Report) -> list[ModelCard]:
@@ -116,18 +116,16 @@ def _convert(missing: Sequence[Entry], downloads: Path, models_dir: Path, report
     report(f"converting {', '.join(names)}")
     command = [sys.executable, "-m", "inference.convert", str(downloads), str(models_dir), *names]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-    with subprocess.Popen(  # noqa: S603  # our own command line
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        try:
-            out, err = process.communicate(timeout=CONVERT_TIMEOUT_S)
-        except subprocess.TimeoutExpired as error:
-            process.kill()
-            raise ModelError(f"converting took more than {CONVERT_TIMEOUT_S} s") from error
-    for line in out.splitlines():
-        report(line)
-    if process.returncode:
-        raise ModelError(f"the conversion failed: {err.strip()[-1500:]}")
+    with tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(  # noqa: S603  # our own command line
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                report(line.strip())
+        if process.returncode:
+            errors.seek(0)
+            raise ModelError(f"the conversion failed: {errors.read().strip()[-1500:]}")
 
 
 def _sha256(path: Path) -> str:

@@ -48,9 +48,8 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]  # gen
 
     async def Predict(self, request: PredictRequest, context: Context) -> PredictResponse:  # noqa: N802  # gRPC's name
         """Run a signature on a batch; shares the run with other requests."""
-        images = max(
-            (int(t.tensor_shape.dim[0].size) for t in request.inputs.values() if t.tensor_shape.dim), default=1
-        )
+        rows = (int(tensor.tensor_shape.dim[0].size) for tensor in request.inputs.values() if tensor.tensor_shape.dim)
+        images = max(1, *rows, 1)
         try:
             async with asyncio.timeout(context.time_remaining()):
                 await self._gate.enter(images, _urgency(context))
@@ -173,11 +172,7 @@ def _urgency(context: Context) -> int:
 
 def _value(tensor: Any) -> Any:
     """A string tensor as the list of its bytes, which TensorFlow reads fastest; else an array."""
-    if (
-        tensor.string_val
-        and len(tensor.tensor_shape.dim) == 1
-        and len(tensor.string_val) == tensor.tensor_shape.dim[0].size
-    ):
+    if tensor.string_val and [dim.size for dim in tensor.tensor_shape.dim] == [len(tensor.string_val)]:
         return list(tensor.string_val)
     try:
         return tf.make_ndarray(tensor)

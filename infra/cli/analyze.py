@@ -30,7 +30,8 @@ def analyze(
     fps: Annotated[float, typer.Option(min=0, max=1000, help="Frames a second to analyse; 0: every frame.")] = 10.0,
     analytics: Annotated[str, typer.Option(help="Analytics to run, with commas between.")] = "object_detection",
     labels: Annotated[
-        str | None, typer.Option(help="Labels to follow, with commas; any: whatever the label, merged where boxes overlap.")
+        str | None,
+        typer.Option(help="Labels to follow, with commas; any: whatever the label, merged where boxes overlap."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Detector; the settings' when not given.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the result (a folder for several files).")] = None,
@@ -108,7 +109,13 @@ def _one(
 
 
 def _write(
-    answer: bytes, result: Result, service: QueryService, file: Path, options: Options, outputs: Outputs, screen: Console
+    answer: bytes,
+    result: Result,
+    service: QueryService,
+    file: Path,
+    options: Options,
+    outputs: Outputs,
+    screen: Console,
 ) -> None:
     if outputs.json is not None:
         outputs.json.write_bytes(pretty_json(answer))

@@ -35,7 +35,9 @@ def plan(files: Sequence[Path], asked: Outputs) -> list[Outputs]:
     several = len(files) > 1
     names = _names(files)
     planned = [
-        Outputs(**{field.name: _target(getattr(asked, field.name), field.name, name, several) for field in fields(asked)})
+        Outputs(
+            **{field.name: _target(getattr(asked, field.name), field.name, name, several) for field in fields(asked)}
+        )
         for name in names
     ]
     _refuse_overwriting(files, planned)

@@ -38,7 +38,9 @@ class Drawing:
         lookup = sv.ColorLookup.TRACK
         self._annotators = (
             sv.TraceAnnotator(
-                thickness=thickness, trace_length=max(2, round(rate * TRACE_S)), color_lookup=lookup,
+                thickness=thickness,
+                trace_length=max(2, round(rate * TRACE_S)),
+                color_lookup=lookup,
             ),
             sv.BoxAnnotator(thickness=thickness, color_lookup=lookup),
         )

@@ -84,7 +84,5 @@ class FakeService:
     def transport(self) -> httpx.MockTransport:
         """A way to it without a socket."""
         return httpx.MockTransport(
-            lambda r: self.answer(
-                r.method, r.url.path, r.url.query.decode(), dict(r.headers), r.read()
-            )
+            lambda r: self.answer(r.method, r.url.path, r.url.query.decode(), dict(r.headers), r.read())
         )

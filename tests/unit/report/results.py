@@ -38,7 +38,15 @@ def make_result(
     return Result(
         task_id="0a1b2c3d-0000-4000-8000-000000000001",
         video=Video(name, *size, fps, frames, frames / fps),
-        ledger=Ledger(frames, frames - read, read, read - 2 if tracks > 3 else read, 0, {"backlog": 1} if tracks > 3 else {}, 1 if tracks > 3 else 0),
+        ledger=Ledger(
+            frames,
+            frames - read,
+            read,
+            read - 2 if tracks > 3 else read,
+            0,
+            {"backlog": 1} if tracks > 3 else {},
+            1 if tracks > 3 else 0,
+        ),
         errors=problems,
         objects=_objects(followed),
         tracks=followed,

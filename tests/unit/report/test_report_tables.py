@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.errors import BadMessage, InvalidInput
@@ -10,8 +11,6 @@ from infra.report.mot import MotRow, mot_rows, read_mot, write_mot
 from infra.report.result import Ledger, Result, Track, TrackBox, Video, pixels, pretty_json, read_result
 from infra.report.table import COLUMNS, write_csv
 from tests.unit.report.results import make_result
-
-import msgspec
 
 
 def _one_box() -> Result:

@@ -23,6 +23,7 @@ from core.metrics import gauge
 from core.settings import Settings
 from core.topics import Topics
 from ingest.closer import Closer
+from ingest.offsets import bounds
 from ingest.progress import Checkpoint, ProgressLog
 from ingest.protocol import Start, settings_for_reader
 from ingest.reader_process import Death, ReaderProcess
@@ -130,9 +131,7 @@ class Host:
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for place in partitions:
-            low, high = consumer.get_watermark_offsets(
-                TopicPartition(place.topic, place.partition), timeout=30.0, cached=False
-            )
+            low, high = bounds(consumer, place.topic, place.partition)
             self._held.add(place.partition)
             if low < high:
                 self._unread[place.partition] = high

@@ -20,6 +20,7 @@ from core.log import get
 from core.messages import IngestCounts, Lane, StreamProblem, VideoInfo
 from core.settings import Kafka
 from core.topics import Topics
+from ingest.offsets import bounds
 
 log = get(__name__)
 State = Literal["running", "done", "failure", "stop"]
@@ -94,7 +95,7 @@ class ProgressLog:
         until = time.monotonic() + timeout_s
         place = TopicPartition(self._topic, partition)
         try:
-            low, high = self._consumer.get_watermark_offsets(place, timeout=timeout_s, cached=False)
+            low, high = bounds(self._consumer, self._topic, partition, timeout_s)
             start = max(self._next[partition], low)
             if start >= high:
                 return

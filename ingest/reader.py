@@ -18,11 +18,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from confluent_kafka import KafkaException, TopicPartition
-
 from core import kafka as clients
 from core.clock import now_ms
-from core.errors import BrokerUnavailable, ClientError, FatalError, TransientError
+from core.errors import ClientError, FatalError, TransientError
 from core.local_files import is_local
 from core.log import configure, get
 from core.messages import IngestCounts, RunBegin, RunEnd, StreamSpec, VideoInfo
@@ -33,6 +31,7 @@ from ingest.closing import begin_if_missing, close_run, settled
 from ingest.control import Control
 from ingest.lanes import BatchLane, Lane, LiveLane, Numbering
 from ingest.ledger import Ledger
+from ingest.offsets import bounds
 from ingest.progress import Checkpoint
 from ingest.protocol import EXIT_ENDED, EXIT_RETRY, EXIT_SUSPENDED, Report, Start, decode_start
 from ingest.publisher import Acknowledged, Publisher
@@ -244,12 +243,9 @@ def end_offset(settings: Settings, topic: str, partition: int) -> int:
     """Offset of the next record of a partition. Raises BrokerUnavailable."""
     consumer = clients.consumer(settings.kafka, "ingest-end", "ingest-recover")
     try:
-        _, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30.0, cached=False)
-    except KafkaException as error:
-        raise BrokerUnavailable(f"{topic} cannot be seen: {error}") from error
+        return bounds(consumer, topic, partition)[1]
     finally:
         consumer.close()
-    return int(high)
 
 
 def lines_of(descriptor: int) -> Iterator[bytes]:

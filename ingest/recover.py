@@ -14,6 +14,7 @@ from core.errors import BrokerUnavailable
 from core.ids import Run, StreamId
 from core.messages import RunEnd
 from core.settings import Kafka
+from ingest.offsets import bounds
 from ingest.progress import Checkpoint
 
 
@@ -87,7 +88,7 @@ def recover(kafka: Kafka, topic: str, partition: int, checkpoint: Checkpoint, ti
     until = time.monotonic() + timeout_s
     try:
         place = TopicPartition(topic, partition)
-        low, high = consumer.get_watermark_offsets(place, timeout=timeout_s, cached=False)
+        low, high = bounds(consumer, topic, partition, timeout_s)
         position = max(low, checkpoint.offset)
         consumer.assign([TopicPartition(topic, partition, position)])
         while position < high:

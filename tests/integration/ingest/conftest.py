@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -130,7 +131,9 @@ class Bench:
         for message in self.consumer.consume(200, timeout=timeout_s):
             assert message.error() is None
             key, value, topic = message.key(), message.value(), message.topic()
-            stream = StreamId(__import__("uuid").UUID(key.decode()))
+            if key is None or b"-" not in key:
+                continue
+            stream = StreamId(UUID(key.decode()))
             if topic == self.topics.stream_status:
                 self.statuses.setdefault(stream, []).append(decode_status(value))
             elif topic == self.topics.ingest_progress:

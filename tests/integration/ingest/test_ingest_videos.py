@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_every_video_gives_the_frames_that_ffprobe_counts(bench: Any, shared: Pa
         assert isinstance(messages[0], RunBegin)
         assert isinstance(messages[-1], RunEnd)
         assert [f.seq for f in frames] == [f.index for f in frames] == list(range(len(frames)))
-        assert all(a.media_s < b.media_s for a, b in zip(frames, frames[1:], strict=False))
+        assert all(a.media_s < b.media_s for a, b in pairwise(frames))
         assert frames[0].media_s == 0.0
         assert {(f.width, f.height) for f in frames} == {(frames[0].width, frames[0].height)}
         assert end.counts.decoded == end.counts.read == end.counts.published == len(frames)
@@ -104,12 +105,9 @@ def test_rotated_clips_come_out_upright(bench: Any, shared: Path) -> None:
     for degrees, spec in specs.items():
         frames, end = bench.frames(spec), bench.end(spec)
         assert end.video.rotation == degrees
-        reference = subprocess.run(
-            ["ffmpeg", "-v", "quiet", "-i", str(folder / f"video_{degrees}.mov"), "-f", "rawvideo"]
-            + ["-pix_fmt", "rgb24", "-frames:v", "1", "-"],
-            capture_output=True,
-            check=True,
-        ).stdout
+        command = ["ffmpeg", "-v", "quiet", "-i", str(folder / f"video_{degrees}.mov")]
+        raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-frames:v", "1", "-"]
+        reference = subprocess.run([*command, *raw], capture_output=True, check=True).stdout
         expected = np.frombuffer(reference, np.uint8).reshape(end.video.height, end.video.width, 3).astype(int)
         assert (frames[0].height, frames[0].width) == expected.shape[:2], "FFmpeg's own upright picture"
         assert np.abs(picture(frames[0]) - expected).mean() < 4

@@ -63,7 +63,7 @@ class HealthFailed(TransientError):
 def render(error: BaseException, surface: Surface, *, request_id: str, base: str) -> Rendered:
     """`error` in the shape of `surface`; what is not the client's doing is not described in detail."""
     status = status_of(error)
-    detail = _detail(error)
+    detail = _detail(error, named=surface is not Surface.QUERY)
     headers = _headers(error, status)
     match surface:
         case Surface.AGENT:
@@ -80,8 +80,9 @@ def render(error: BaseException, surface: Surface, *, request_id: str, base: str
             return Rendered(status, msgspec.json.encode(problem), PROBLEM, headers)
 
 
-def _detail(error: BaseException) -> str:
-    if isinstance(error, InvalidInput) and error.field:
+def _detail(error: BaseException, *, named: bool) -> str:
+    """What is wrong; with the field's name where the surface has no place of its own for it."""
+    if named and isinstance(error, InvalidInput) and error.field:
         return mask(f"{error.field}: {error}")
     if isinstance(error, (ClientError, TransientError)) or status_of(error) < 500:
         return mask(str(error)) or TITLES[status_of(error)]

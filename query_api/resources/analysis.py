@@ -55,7 +55,7 @@ class VideosdkResource:
             resp.set_header("Location", url)
             answers.json(resp, DeferredAnswer(str(task_id), url), 202)
             return
-        found = await self._immediate.analyse(spec, connection_of(req).gone())
+        found = await self._immediate.analyse(spec, connection_of(req).gone)
         if found is not None:
             answers.json(resp, await asyncio.to_thread(immediate_answer, found))
 

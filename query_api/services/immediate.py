@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
@@ -35,8 +35,8 @@ class Immediate:
         self._timeout_s = settings.query.immediate_timeout_s
         self._followers = Pool(settings.query.immediate_at_once, 0, self._timeout_s + 60)
 
-    async def analyse(self, spec: StreamSpec, gone: Awaitable[None]) -> Findings | None:
-        """What was found; None when `gone` came first.
+    async def analyse(self, spec: StreamSpec, gone: Callable[[], Awaitable[None]]) -> Findings | None:
+        """What was found; None when `gone` returned first.
 
         Raises:
             UnreadableVideo: the run failed, with its reason.
@@ -52,10 +52,10 @@ class Immediate:
             await asyncio.shield(self._parts.pool.run(self._parts.control.delete_stream, spec.stream_id))
 
     async def _race(
-        self, spec: StreamSpec, follower: Follower, cancelled: threading.Event, gone: Awaitable[None]
+        self, spec: StreamSpec, follower: Follower, cancelled: threading.Event, gone: Callable[[], Awaitable[None]]
     ) -> Findings | None:
         began = time.monotonic()
-        watch = asyncio.ensure_future(gone)
+        watch = asyncio.ensure_future(gone())
         collecting = asyncio.ensure_future(self._followers.run(self._collect, spec, follower, cancelled))
         try:
             await asyncio.wait({watch, collecting}, return_when=asyncio.FIRST_COMPLETED)

@@ -134,18 +134,20 @@ class Uploads:
         """Bytes written. Raises TooLarge, NoSpace."""
         received, checked, pending = 0, 0, bytearray()
         most = self._limit if row.size is None else row.size
-        async for chunk in chunks:
-            received += len(chunk)
-            if row.received + received > most:
-                raise TooLarge(f"the video has more than {most} bytes")
-            pending += chunk
-            if len(pending) >= PIECE:
-                await self._parts.pool.run(_write_all, file, bytes(pending))
-                pending.clear()
-            if received - checked >= CHECK_SPACE_EVERY:
-                checked = received
-                await self._parts.pool.run(self._check_space, 0)
-        await self._parts.pool.run(_write_all, file, bytes(pending))
+        try:
+            async for chunk in chunks:
+                received += len(chunk)
+                if row.received + received > most:
+                    raise TooLarge(f"the video has more than {most} bytes")
+                pending += chunk
+                if len(pending) >= PIECE:
+                    await self._parts.pool.run(_write_all, file, bytes(pending))
+                    pending.clear()
+                if received - checked >= CHECK_SPACE_EVERY:
+                    checked = received
+                    await self._parts.pool.run(self._check_space, 0)
+        finally:
+            await self._parts.pool.run(_write_all, file, bytes(pending))
         return received
 
     def _open(self, row: UploadRow) -> BinaryIO:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import base64
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import numpy as np
 import pytest
+import simplejpeg
 from falcon import testing
 
+from core.ids import Run, StreamId
+from core.messages import IngestCounts, StreamStatus, VideoInfo
 from core.settings import Settings
 from query_api.app import create_app
 from query_api.pool import Pool
 from query_api.ports import Collaborators
 from tests.unit.query_api.fakes import FakeAnalytics, FakeEmbeddings, FakeFollowers, FakeModels, Parts
 from warehouse.control import ControlStore
+from warehouse.control.receipts import EXPECTED
 from warehouse.media import MediaStore
 
 NOW = 1_800_000_000.0
+VIDEO = VideoInfo(width=640, height=360, fps=25.0, frames=50, duration_s=2.0)
+COUNTS = IngestCounts(decoded=50, sampled_out=30, read=20, published=20)
 
 
 def resolve(host: str, port: int) -> tuple[str, ...]:
@@ -33,10 +43,21 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path, stack={"min_free_mb": 1})
 
 
-@pytest.fixture
-def parts(settings: Settings, tmp_path: Path) -> Iterator[Parts]:
-    control = ControlStore.connect(settings, clock=lambda: NOW)
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A control database that holds nothing yet."""
+    folder = tmp_path_factory.mktemp("control")
+    control = ControlStore.connect(Settings(data_dir=folder))
     control.migrate()
+    control.close()
+    return folder
+
+
+@pytest.fixture
+def parts(settings: Settings, tmp_path: Path, migrated: Path) -> Iterator[Parts]:
+    for file in migrated.iterdir():
+        shutil.copy(file, tmp_path)
+    control = ControlStore.connect(settings, clock=lambda: NOW)
     made = Parts(control, FakeAnalytics(), FakeEmbeddings(), FakeModels(), FakeFollowers())
     made.collaborators = Collaborators(
         control=control,
@@ -89,3 +110,40 @@ def deferred(**video: Any) -> dict[str, Any]:
         "analytics": [{"analytic_name": "object_detection"}],
         "deferred_task": {"enable": 1},
     }
+
+
+@pytest.fixture
+def known(client: testing.TestClient, parts: Parts, task: Callable[..., str]) -> dict[str, str]:
+    """Ids, by the names that paths give them: a finished task, a stream, an upload and a picture."""
+    parts.collaborators.media.put("a/1/b.jpg", b"picture")
+    finish(parts, done := task())
+    video = client.simulate_post("/query/v1/videos", params={"name": "a.mp4"}, body=b"0123456789").json
+    stream = client.simulate_post("/query/v1/streams", json={"url": "rtsp://camera.example/1"}).json
+    begun = client.simulate_post("/query/v1/videos", params={"partial": "true"}).json
+    return {
+        "task_id": done,
+        "pending_id": task(),
+        "video_id": video["video_id"],
+        "open_id": begun["video_id"],
+        "stream_id": stream["stream_id"],
+        "key": "a/1/b.jpg",
+        "jpeg": base64.b64encode(picture()).decode(),
+    }
+
+
+def picture(width: int = 40, height: int = 30) -> bytes:
+    """A JPEG of one colour."""
+    pixels = np.full((height, width, 3), 128, dtype=np.uint8)
+    jpeg: bytes = simplejpeg.encode_jpeg(pixels, quality=90, colorspace="RGB")
+    return jpeg
+
+
+def finish(parts: Parts, task_id: str, **status: Any) -> None:
+    """Report the task's run as read, and everything of it as stored."""
+    stream = StreamId(UUID(task_id))
+    seen = {"state": "done", "video": VIDEO, "counts": COUNTS, "ts_ms": int(NOW * 1000) + 2000, **status}
+    begun = StreamStatus(stream, Run(1), "in_progress", int(NOW * 1000), "host", video=VIDEO)
+    parts.control.record_status(begun)
+    parts.control.record_status(StreamStatus(stream_id=stream, run=Run(1), host="host", **seen))
+    for sink, topic in EXPECTED:
+        parts.control.record_receipt(stream, Run(1), sink, topic)

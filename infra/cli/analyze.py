@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,12 +21,14 @@ from infra.cli.job import Job, Options, words
 from infra.cli.outputs import Outputs, make_folders, paths, plan
 from infra.cli.progress import meter
 from infra.cli.query_service import QueryService, StackDown, address
+from infra.report.mot import mot_rows, write_mot
 from infra.report.result import Result, pretty_json, read_result
+from infra.report.table import write_csv
 
 FAILED, WRONG_USE, STACK_DOWN, INTERRUPTED = 1, 2, 3, 130
 
 
-def analyze(
+def analyze(  # noqa: PLR0917 Typer makes the options of them
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Videos to analyse.")],
     fps: Annotated[float, typer.Option(min=0, max=1000, help="Frames a second to analyse; 0: every frame.")] = 10.0,
     analytics: Annotated[str, typer.Option(help="Analytics to run, with commas between.")] = "object_detection",
@@ -49,9 +52,9 @@ def analyze(
         failed = False
         with closing(QueryService(address(load().query))) as service:
             service.check()
-            job = Job(service, screen)
+            batch = _Batch(service, options, screen, out)
             for file, outputs in zip(files, planned, strict=True):
-                failed |= not _one(job, service, file, options, outputs, screen, out)
+                failed |= not batch.one(file, outputs)
         if failed:
             raise typer.Exit(FAILED)
 
@@ -88,74 +91,59 @@ def check_files(files: list[Path]) -> None:
             raise InvalidInput(f"{file} is {'a folder' if file.is_dir() else 'not there'}; a video file is needed")
 
 
-def _one(
-    job: Job, service: QueryService, file: Path, options: Options, outputs: Outputs, screen: Console, out: Console
-) -> bool:
-    """Whether the video gave a result; a reason that it did not is said, and the next video may."""
-    make_folders(outputs)
-    try:
-        answer = job.run(file, options)
-        result = read_result(answer)
-        print_found(out, result)
-        _write(answer, result, service, file, options, outputs, screen)
-    except InvalidInput:
-        raise
-    except ClientError as error:
-        _say(screen, f"{file.name}: {error}")
-        return False
-    for path in paths(outputs):
-        out.print(Text(f"Written: {path}"), soft_wrap=True)
-    return True
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is the same for all files of a command; `screen` shows progress, `out` findings."""
 
+    service: QueryService
+    options: Options
+    screen: Console
+    out: Console
 
-def _write(
-    answer: bytes,
-    result: Result,
-    service: QueryService,
-    file: Path,
-    options: Options,
-    outputs: Outputs,
-    screen: Console,
-) -> None:
-    if outputs.json is not None:
-        outputs.json.write_bytes(pretty_json(answer))
-    if outputs.csv is not None:
-        from infra.report.table import write_csv
+    def one(self, file: Path, outputs: Outputs) -> bool:
+        """Whether the video gave a result; why it did not is said, and the next video may."""
+        make_folders(outputs)
+        try:
+            answer = Job(self.service, self.screen).run(file, self.options)
+            result = read_result(answer)
+            print_found(self.out, result)
+            self._write(answer, result, file, outputs)
+        except InvalidInput:
+            raise
+        except ClientError as error:
+            _say(self.screen, f"{file.name}: {error}")
+            return False
+        for path in paths(outputs):
+            self.out.print(Text(f"Written: {path}"), soft_wrap=True)
+        return True
 
-        write_csv(outputs.csv, result)
-    if outputs.mot is not None:
-        from infra.report.mot import mot_rows, write_mot
+    def _write(self, answer: bytes, result: Result, file: Path, outputs: Outputs) -> None:
+        if outputs.json is not None:
+            outputs.json.write_bytes(pretty_json(answer))
+        if outputs.csv is not None:
+            write_csv(outputs.csv, result)
+        if outputs.mot is not None:
+            write_mot(outputs.mot, mot_rows(result))
+        if outputs.annotate is not None:
+            self._annotate(file, result, outputs.annotate)
+        if outputs.report is not None:
+            self._report(result, outputs.report)
 
-        write_mot(outputs.mot, mot_rows(result))
-    if outputs.annotate is not None:
-        _annotate(file, result, outputs.annotate, screen)
-    if outputs.report is not None:
-        _report(result, options, outputs.report, service.picture, screen)
+    def _annotate(self, file: Path, result: Result, target: Path) -> None:
+        from infra.report.annotate import annotate  # noqa: PLC0415 loads more than a plain run needs
 
+        total = result.video.frames or 0
+        with meter(self.screen, f"Drawing {target.name}") as shown:
+            annotate(file, result, target, lambda done: shown.show(done / max(total, done), f"{done} frames"))
 
-def _annotate(file: Path, result: Result, target: Path, screen: Console) -> None:
-    from infra.report.annotate import annotate
+    def _report(self, result: Result, target: Path) -> None:
+        from infra.report.page import Made, write_page  # noqa: PLC0415 loads more than a plain run needs
 
-    total = result.video.frames or 0
-    with meter(screen, f"Drawing {target.name}") as shown:
-        annotate(file, result, target, lambda done: shown.show(min(1.0, done / max(total, done)), f"{done} frames"))
-
-
-def _report(
-    result: Result, options: Options, target: Path, picture: Callable[[str], bytes | None], screen: Console
-) -> None:
-    from infra.report.page import Made, write_page
-
-    made = Made(
-        at=datetime.now().astimezone(),
-        version=version("sightline"),
-        fps=options.fps,
-        analytics=options.analytics,
-        labels=options.labels,
-        model=options.model,
-    )
-    with meter(screen, f"Writing {target.name}") as shown:
-        write_page(target, result, made, picture, lambda part: shown.show(part, ""))
+        options = self.options
+        now = datetime.now().astimezone()
+        made = Made(now, version("sightline"), options.fps, options.analytics, options.labels, options.model)
+        with meter(self.screen, f"Writing {target.name}") as shown:
+            write_page(target, result, made, self.service.picture, lambda part: shown.show(part, ""))
 
 
 def _say(screen: Console, text: str) -> None:

@@ -6,16 +6,17 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import av
+import numpy as np
+import supervision as sv
+from numpy.typing import NDArray
 
 from core.errors import UnsupportedMedia
 from infra.report.motion import Motion, Place
 from infra.report.result import Result
 from infra.report.upright import UprightVideo
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 QUALITY = "21"
 TRACE_S = 2.0
@@ -30,9 +31,6 @@ class Drawing:
     """
 
     def __init__(self, width: int, height: int, rate: float) -> None:
-        import supervision as sv
-
-        self._sv = sv
         thickness: int = sv.calculate_optimal_line_thickness((width, height))
         scale: float = sv.calculate_optimal_text_scale((width, height))
         lookup = sv.ColorLookup.TRACK
@@ -57,10 +55,8 @@ class Drawing:
         return drawn
 
     def _detections(self, places: Sequence[Place]) -> Any:
-        import numpy as np
-
         scale = np.array(self._size * 2, dtype=np.float64)
-        return self._sv.Detections(
+        return sv.Detections(
             xyxy=np.array([place.box for place in places], dtype=np.float64).reshape(-1, 4) * scale,
             confidence=np.array([place.score for place in places], dtype=np.float64),
             class_id=np.zeros(len(places), dtype=int),
@@ -80,6 +76,8 @@ def annotate(video: Path, result: Result, target: Path, progress: Callable[[int]
     Raises:
         UnsupportedMedia: the video cannot be read, or no frame of it.
     """
+    if not result.video.width or not result.video.height:
+        raise UnsupportedMedia(f"{video.name}: no frame of it was read")
     width, height = (max(2, side - side % 2) for side in (result.video.width, result.video.height))
     motion = Motion(result)
     written = 0
@@ -100,9 +98,6 @@ class _Mp4:
     """An H.264 file that any browser plays."""
 
     def __init__(self, path: Path, size: tuple[int, int], rate: Fraction, time_base: Fraction) -> None:
-        import av
-
-        self._av = av
         self._time_base = time_base
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
         self._stream = self._container.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": QUALITY})
@@ -111,7 +106,7 @@ class _Mp4:
         self._stream.codec_context.time_base = time_base
 
     def write(self, image: NDArray[np.uint8], pts: int) -> None:
-        frame = self._av.VideoFrame.from_ndarray(image, format="bgr24")
+        frame = av.VideoFrame.from_ndarray(image, format="bgr24")
         frame.pts, frame.time_base = pts, self._time_base
         self._container.mux(self._stream.encode(frame))
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 
+import cv2
+import numpy as np
+
 LONG_SIDE = 280
 QUALITY = 82
 
@@ -13,9 +16,6 @@ def inline(data: bytes | None) -> str | None:
     """A `data:` address of the picture, scaled down; None when there is no picture that can be read."""
     if not data:
         return None
-    import cv2
-    import numpy as np
-
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         return None

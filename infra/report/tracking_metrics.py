@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from trackers.eval import box_iou, compute_clear_metrics, compute_hota_metrics, compute_identity_metrics
 
 from core.errors import InvalidInput
 from infra.report.mot import MotRow, read_mot
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 MATCH_IOU = 0.5
 """Least overlap by which a box counts as the truth's (MOTA, IDF1); HOTA takes the mean over its own thresholds."""
@@ -58,8 +57,6 @@ def true_rows(truth: Path) -> list[MotRow]:
 
 def compare(truth: Sequence[MotRow], rows: Sequence[MotRow]) -> TrackingScores:
     """Scores of `rows` against the rows of a truth, which must not be empty."""
-    from trackers.eval import compute_clear_metrics, compute_hota_metrics, compute_identity_metrics
-
     true_ids, ids, overlaps = _by_frame(truth, rows)
     clear = compute_clear_metrics(true_ids, ids, overlaps, threshold=MATCH_IOU)
     identity = compute_identity_metrics(true_ids, ids, overlaps, threshold=MATCH_IOU)
@@ -80,9 +77,6 @@ def _by_frame(
     truth: Sequence[MotRow], rows: Sequence[MotRow]
 ) -> tuple[list[NDArray[np.intp]], list[NDArray[np.intp]], list[NDArray[np.float64]]]:
     """Ids counted from 0 and overlaps `[true, found]` of each frame that has any row."""
-    import numpy as np
-    from trackers.eval import box_iou
-
     true, found = _table(truth), _table(rows)
     _, true_index = np.unique(true[:, 1], return_inverse=True)
     _, index = np.unique(found[:, 1], return_inverse=True)
@@ -96,6 +90,4 @@ def _by_frame(
 
 
 def _table(rows: Sequence[MotRow]) -> NDArray[np.float64]:
-    import numpy as np
-
     return np.array(rows, dtype=np.float64).reshape(-1, len(MotRow._fields))

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import UnsupportedMedia
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FALLBACK_RATE = Fraction(25)
 DEMUX_RETRIES = 16
@@ -46,8 +47,6 @@ class UprightVideo:
     """
 
     def __init__(self, path: Path, rotation: int, size: tuple[int, int]) -> None:
-        import av
-
         try:
             self._container = av.open(str(path))
         except (av.FFmpegError, OSError) as error:
@@ -87,8 +86,6 @@ class UprightVideo:
         self._container.close()
 
     def _frames(self) -> Iterator[Any]:
-        import av
-
         for packet in self._packets():
             try:
                 yield from packet.decode()
@@ -96,8 +93,6 @@ class UprightVideo:
                 continue
 
     def _packets(self) -> Iterator[Any]:
-        import av
-
         failures = 0
         while failures < DEMUX_RETRIES:
             try:
@@ -111,9 +106,6 @@ class UprightVideo:
                 failures += 1
 
     def _upright(self, frame: Any) -> NDArray[np.uint8]:
-        import cv2
-        import numpy as np
-
         image = frame.to_ndarray(format="bgr24")
         if self._turns:
             image = np.rot90(image, -self._turns)

@@ -35,7 +35,9 @@ class FakeService:
     refuse: httpx.Response | None = None
     lose_answer: bool = False
 
-    def answer(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> httpx.Response:
+    def answer(  # noqa: PLR0911 a line a route
+        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes
+    ) -> httpx.Response:
         """One request; raises ConnectError where the connection is to break."""
         self.calls.append(f"{method} {path}")
         if self.refuse is not None and path == "/1/videosdk":
@@ -56,7 +58,9 @@ class FakeService:
             return httpx.Response(200, json=state)
         return httpx.Response(404, json={"title": "Object not found", "detail": "no such thing"})
 
-    def _videos(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> httpx.Response:
+    def _videos(  # noqa: PLR0911 a line a method
+        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes
+    ) -> httpx.Response:
         item = {"video_id": VIDEO, "url": f"http://service/query/v1/videos/{VIDEO}"}
         if method == "POST":
             asked = parse_qs(query)

@@ -33,7 +33,7 @@ def make_result(
 ) -> Result:
     """A video in which `tracks` objects cross the picture, each with one event."""
     dice = random.Random(seed)
-    followed = tuple(_track(dice, number, frames, step, fps, labels) for number in range(1, tracks + 1))
+    followed = tuple(_track(dice, number, frames, step, fps=fps, labels=labels) for number in range(1, tracks + 1))
     read = (frames + step - 1) // step
     return Result(
         task_id="0a1b2c3d-0000-4000-8000-000000000001",
@@ -55,7 +55,7 @@ def make_result(
     )
 
 
-def _track(dice: random.Random, number: int, frames: int, step: int, fps: float, labels: tuple[str, ...]) -> Track:
+def _track(dice: random.Random, number: int, frames: int, step: int, *, fps: float, labels: tuple[str, ...]) -> Track:
     first = dice.randrange(0, frames * 3 // 4, step)
     last = min(frames - 1, first + dice.randrange(step, frames // 3))
     left, top = dice.uniform(0, 0.4), dice.uniform(0, 0.5)

@@ -181,7 +181,13 @@ def test_lines_are_few_and_the_last_is_shown() -> None:
             now[0] = step * 0.1
             shown.show(step / 99, f"[red]{step}")
     lines = written.getvalue().splitlines()
-    assert lines == ["Work: 0% [red]0", "Work: 30% [red]30", "Work: 61% [red]60", "Work: 91% [red]90", "Work: 100% [red]99"]
+    assert lines == [
+        "Work: 0% [red]0",
+        "Work: 30% [red]30",
+        "Work: 61% [red]60",
+        "Work: 91% [red]90",
+        "Work: 100% [red]99",
+    ]
 
 
 def test_a_terminal_gets_a_bar() -> None:
@@ -194,7 +200,8 @@ def test_a_terminal_gets_a_bar() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(None, ""), (0.2, "0:00 left"), (65.4, "1:05 left"), (3661, "1:01:01 left"), (-3, "0:00 left")]
+    ("seconds", "text"),
+    [(None, ""), (0.2, "0:00 left"), (65.4, "1:05 left"), (3661, "1:01:01 left"), (-3, "0:00 left")],
 )
 def test_time_left(seconds: float | None, text: str) -> None:
     assert time_left(seconds) == text

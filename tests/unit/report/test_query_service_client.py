@@ -76,7 +76,8 @@ def test_a_refusal_says_the_field_and_the_reason(fake: FakeService) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "says"), [({"error_code": 44014, "desc": "Bad", "detail": "why"}, "why"), ({"title": "T"}, "T"), ({}, "HTTP 400")]
+    ("body", "says"),
+    [({"error_code": 44014, "desc": "Bad", "detail": "why"}, "why"), ({"title": "T"}, "T"), ({}, "HTTP 400")],
 )
 def test_errors_of_every_surface_are_read(fake: FakeService, body: dict[str, object], says: str) -> None:
     fake.refuse = httpx.Response(400, json=body)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -113,7 +114,7 @@ def test_bars_of_a_lane_do_not_touch_and_lie_in_the_drawing(tracks: int) -> None
             lanes.setdefault(bar.y, []).append((bar.life.x, bar.life.x + bar.life.width))
         for spans in lanes.values():
             spans.sort()
-            assert all(before[1] < after[0] for before, after in zip(spans, spans[1:], strict=False))
+            assert all(before[1] < after[0] for before, after in pairwise(spans))
     assert drawn.groups[-1].y + drawn.groups[-1].height <= drawn.height
 
 

@@ -191,8 +191,11 @@ class QueryService:
             raise BadMessage("the query service does not say how much of the upload it has") from None
 
     def _whole(self, video: str) -> bool:
-        answer = self._http.get(f"/query/v1/videos/{video}", headers={"Range": "bytes=0-0"})
-        return answer.is_success
+        """Whether its bytes can be had, which they can once all are there."""
+        try:
+            return self._http.get(f"/query/v1/videos/{video}", headers={"Range": "bytes=0-0"}).is_success
+        except httpx.TransportError:
+            return False
 
     def _forget(self, video: str) -> None:
         try:

@@ -115,3 +115,32 @@ def test_nobody_there_is_down() -> None:
 )
 def test_where_the_service_is(host: str, url: str) -> None:
     assert address(Query(host=host)) == url
+
+
+def test_a_busy_upload_is_tried_again(fake: FakeService, video: Path) -> None:
+    busy = [httpx.Response(409), httpx.ConnectError("gone"), httpx.Response(500)]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        ours = (request.method, request.url.path) in {("PATCH", f"/query/v1/videos/{VIDEO}")}
+        if ours and busy:
+            said = busy.pop(0)
+            if isinstance(said, httpx.Response):
+                return said
+            raise said
+        return fake.answer(
+            request.method, request.url.path, request.url.query.decode(), dict(request.headers), request.read()
+        )
+
+    QueryService("http://service", httpx.MockTransport(answer), lambda seconds: None).upload(video)
+    assert bytes(fake.received) == video.read_bytes()
+    assert busy == []
+
+
+def test_a_refused_piece_ends_the_upload(video: Path) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return httpx.Response(201, json={"video_id": VIDEO, "url": "u"})
+        return httpx.Response(507, json={"detail": "the disk is full"})
+
+    with pytest.raises(Refused, match="the disk is full"):
+        QueryService("http://service", httpx.MockTransport(answer), lambda seconds: None).upload(video)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from core import log
 from core.errors import GapError, InvalidInput
 from core.ids import Seq, TrackId, ViewId, media_key
@@ -180,9 +182,7 @@ def _aspect(begin: RunBegin) -> tuple[float, float]:
 
 
 def _tracks(frame: FrameDetections, sightings: Sequence[Sighting]) -> FrameTracks:
-    boxes = tuple(
-        TrackedBox(s.track_id, s.label, s.score, s.box, kind=s.kind, detection=s.detection) for s in sightings
-    )
+    boxes = tuple(_tracked(s) for s in sightings)
     return FrameTracks(
         stream_id=frame.stream_id,
         run=frame.run,
@@ -196,3 +196,10 @@ def _tracks(frame: FrameDetections, sightings: Sequence[Sighting]) -> FrameTrack
         error=frame.error,
         ephemeral=frame.ephemeral,
     )
+
+
+def _tracked(sighting: Sighting) -> TrackedBox:
+    # The default kind is left to the struct: msgspec leaves a default out by identity, which a
+    # word that came out of a snapshot has not, and the bytes would differ after a restart.
+    box = TrackedBox(sighting.track_id, sighting.label, sighting.score, sighting.box, detection=sighting.detection)
+    return box if sighting.kind == "object" else msgspec.structs.replace(box, kind=sighting.kind)

@@ -66,7 +66,7 @@ class Visits:
         box = visit.told.box
         if picture is not None and picture.quality > visit.quality:
             visit.image, visit.quality, box = picture.media_key, picture.quality, sighting.box
-        if sighting.label == visit.told.label and visit.quality < visit.told_quality * MUCH_BETTER:
+        if sighting.label == visit.told.label and visit.quality <= visit.told_quality * MUCH_BETTER:
             visit.told = msgspec.structs.replace(visit.told, box=box)
             return None
         return self._tell(visit, now, label=sighting.label, box=box)

@@ -135,6 +135,8 @@ def _options(settings: Settings, name: str, folder: Path, instance: str | None) 
         "broker_max_poll_records": POLL_RECORDS,
         "consumer_max_fetch_size": FETCH_BYTES,
         "consumer_auto_offset_reset": "earliest",
+        # with standbys Faust brings its own assignor, which gives a third member of four partitions nothing
+        "table_standby_replicas": 0,
         "stream_wait_empty": False,
         "stream_processing_timeout": DAY_S * 365,
         "producer_linger": 0.005,

@@ -1,8 +1,8 @@
-"""A worker process of the tests: `python worker.py counting|copying`, settings from the environment.
+"""A worker process of the tests: `python worker.py KIND [INSTANCE]`, settings from the environment.
 
 `counting` keeps, per key, how many records it has seen and a digest of all of them in order, so
 one lost, doubled or misplaced record changes every later output of its key. `copying` has no
-state; `frozen` blocks its first call for ever.
+state; `failing` raises at its third call, and `frozen` never answers.
 """
 
 from __future__ import annotations
@@ -52,8 +52,28 @@ class Copying:
         self.out = out
 
     async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.01)
         return [(Output(self.out, record.key or b"", record.value),) for record in records]
+
+
+class Failing(Copying):
+    calls = 0
+
+    async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
+        self.calls += 1
+        if self.calls == 3:
+            raise ValueError("a bug")
+        return await super().handle(records)
+
+
+class Frozen(Copying):
+    async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
+        log.get(__name__).info("called")
+        await asyncio.sleep(3600)
+        return await super().handle(records)
+
+
+STATELESS = {"copying": Copying, "failing": Failing, "frozen": Frozen}
 
 
 def main() -> int:
@@ -66,9 +86,8 @@ def main() -> int:
     if kind == "counting":
         stage = StatefulStage(kind, topics.detections, topics.snapshots_analyse, lambda: Counting(topics.tracks))
     else:
-        stage = StatelessStage(
-            kind, (topics.frames_live, topics.frames_batch), Copying(topics.detections), 16, 0.005, 2
-        )
+        handler = STATELESS[kind](topics.detections)
+        stage = StatelessStage("copying", (topics.frames_live, topics.frames_batch), handler, 16, 0.005, 2)
     return run(kind, lambda stopping: work(settings, stage, stopping, instance))
 
 

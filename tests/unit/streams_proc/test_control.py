@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import pytest
-from stage_fakes import FakePublisher
 
 from core.errors import BrokerUnavailable, NotFound, StoreUnavailable
 from core.ids import Run, Seq, StreamId
@@ -21,6 +20,7 @@ from streams_proc.stage import Poison, Record
 from streams_proc.status import StatusHandler
 from streams_proc.sweep import FORGET_MS, Sweep
 from streams_proc.trim import LOOK_BACK, Trim
+from tests.unit.streams_proc.stage_fakes import FakePublisher
 
 TOPICS = Topics.of(Kafka(prefix=""))
 A, B = StreamId(UUID(int=1)), StreamId(UUID(int=2))

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from stage_fakes import record
 
 from core.errors import BadImage, FatalError
 from streams_proc.dead_letters import DeadLetters
 from streams_proc.stage import Output, Poison, Record
+from tests.unit.streams_proc.stage_fakes import record
 
 
 def test_a_letter_says_where_it_comes_from_and_why_and_keeps_the_bytes() -> None:

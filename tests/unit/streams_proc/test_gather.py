@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import asyncio
 
-from stage_fakes import no_pressure, record
-
 from streams_proc.gather import Gather, Held
 from streams_proc.pressure import Pressure
 from streams_proc.stage import TopicPartition
+from tests.unit.streams_proc.stage_fakes import no_pressure, record
 
 
 def offsets(held: list[Held] | None) -> list[tuple[str, int]]:

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
-from stage_fakes import FakeGroup, FakeOrigin, FakePublisher, means, no_pressure, record, settle
 
 from core.errors import GapError, ModelUnavailable, SnapshotError
 from streams_proc import snapshots
 from streams_proc.stage import Outcome, Output, Record, StatefulStage, TopicPartition
 from streams_proc.stateful import StatefulLine
+from tests.unit.streams_proc.stage_fakes import FakeGroup, FakeOrigin, FakePublisher, means, no_pressure, record, settle
 
 IN = TopicPartition("in", 0)
 

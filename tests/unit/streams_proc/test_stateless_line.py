@@ -4,11 +4,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
-from stage_fakes import Echo, FakeGroup, FakeOrigin, FakePublisher, means, no_pressure, record, settle
 
 from core.errors import BadMessage, FatalError, GapError, ModelUnavailable
 from streams_proc.stage import Handler, Outcome, Output, Poison, Record, StatelessStage, TopicPartition
 from streams_proc.stateless import StatelessLine
+from tests.unit.streams_proc.stage_fakes import (
+    Echo,
+    FakeGroup,
+    FakeOrigin,
+    FakePublisher,
+    means,
+    no_pressure,
+    record,
+    settle,
+)
 
 IN = TopicPartition("in", 0)
 
@@ -136,7 +145,7 @@ def test_reading_begins_at_what_is_committed_and_passes_over_what_was_read() -> 
         await settle()
 
     bench.run(scene)
-    assert sum(echo.calls, []) == [2, 3]
+    assert [offset for call in echo.calls for offset in call] == [2, 3]
 
 
 @pytest.mark.parametrize(("committed", "low", "first"), [(None, 5, 5), (3, 5, 5), (7, 5, 7)])
@@ -177,7 +186,7 @@ def test_records_of_another_generation_are_passed_over_and_each_generation_begin
         await settle()
 
     bench.run(scene)
-    assert sum(echo.calls, []) == [0, 1, 2, 3]
+    assert [offset for call in echo.calls for offset in call] == [0, 1, 2, 3]
     assert bench.origin.asked == 2
     assert bench.group.position == {IN: 4}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
@@ -31,7 +32,7 @@ from inference.server.gate import Gate, GateFull
 from inference.server.loaded import DEFAULT_SIGNATURE, WrongRequest
 from inference.server.versions import UnknownModel, Versions
 from inference.serving_config import check_models
-from inference.wire import LANE_KEY, URGENCY
+from inference.wire import LANE_KEY, MAX_MESSAGE_BYTES, URGENCY
 
 Context = Any  # grpc.aio.ServicerContext, which has no types
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -49,7 +50,7 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]  # gen
     async def Predict(self, request: PredictRequest, context: Context) -> PredictResponse:  # noqa: N802  # gRPC's name
         """Run a signature on a batch; shares the run with other requests."""
         rows = (int(tensor.tensor_shape.dim[0].size) for tensor in request.inputs.values() if tensor.tensor_shape.dim)
-        images = max(1, *rows, 1)
+        images = max((1, *rows))
         try:
             async with asyncio.timeout(context.time_remaining()):
                 await self._gate.enter(images, _urgency(context))
@@ -174,6 +175,8 @@ def _value(tensor: Any) -> Any:
     """A string tensor as the list of its bytes, which TensorFlow reads fastest; else an array."""
     if tensor.string_val and [dim.size for dim in tensor.tensor_shape.dim] == [len(tensor.string_val)]:
         return list(tensor.string_val)
+    if math.prod(dim.size for dim in tensor.tensor_shape.dim) > MAX_MESSAGE_BYTES:
+        raise WrongRequest("a tensor names more values than a message can carry")
     try:
         return tf.make_ndarray(tensor)
     except (TypeError, ValueError) as error:

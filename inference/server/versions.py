@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core import log
 from inference.protos import Code, ModelConfig, ModelServerConfig, ModelVersionStatus
-from inference.server.loaded import Loaded
+
+if TYPE_CHECKING:
+    from inference.server.loaded import Loaded
 
 State = ModelVersionStatus.State
-Load = Callable[[Path, str], Loaded]
+Load = Callable[[Path, str], "Loaded"]
 _SHOWN = 8  # ended versions whose state is remembered, per model
 
 

@@ -187,6 +187,11 @@ class AnalyticsStore:
         sql, parameters = export_sql(table, filter_, self._topology)
         return self._client.arrow(sql, parameters)
 
+    def export_schema(self, table: Table) -> pa.Schema:
+        """The columns of `export`, for a file that may get no rows."""
+        sql, parameters = export_sql(table, Filter(stream_ids=()), self._topology)
+        return self._client.arrow_schema(sql, parameters)
+
     # everything of a run, in the order of its frames
 
     def run_frames(self, stream: StreamId, run: Run) -> Iterator[RunFrame]:

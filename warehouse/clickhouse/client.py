@@ -16,6 +16,7 @@ from core.settings import Settings
 
 CONNECT_S = 5
 ANSWER_S = 300
+HTTPS_PORT = 8443
 PASSING = frozenset(
     {
         159,  # TIMEOUT_EXCEEDED
@@ -60,6 +61,8 @@ SESSION = {
     "prefer_column_name_to_alias": 1,
 }
 
+ARROW = {"output_format_arrow_string_as_string": 1, "output_format_arrow_low_cardinality_as_dictionary": 0}
+
 
 def translated(error: Exception, where: str) -> SightlineError:
     """An error of ClickHouse or of the way to it, as one of our tree."""
@@ -81,25 +84,22 @@ def translated(error: Exception, where: str) -> SightlineError:
 class Client:
     """A client that threads may share. Every method raises the errors of `translated`."""
 
-    def __init__(self, settings: Settings, *, database: str = "") -> None:
-        """Connects at once.
-
-        Args:
-            database: default of the connection; none, so that migrations can make it.
-        """
+    def __init__(self, settings: Settings) -> None:
+        """Connects at once, to no database in particular, so that migrations can make it."""
         at = urlsplit(settings.clickhouse_url)
-        self.where = f"{at.hostname}:{at.port or settings.clickhouse.http_port}"
+        port = at.port or (HTTPS_PORT if at.scheme == "https" else settings.clickhouse.http_port)
+        self.where = f"{at.hostname}:{port}"
         session: dict[str, Any] = dict(SESSION)
         if settings.clickhouse.replicated:
             session["insert_quorum"] = "auto"
         with self._errors():
             self._client = clickhouse_connect.get_client(
                 host=at.hostname,
-                port=at.port or settings.clickhouse.http_port,
+                port=port,
                 secure=at.scheme == "https",
                 username=settings.clickhouse.user,
                 password=settings.clickhouse.password.get_secret_value(),
-                database=database or "default",
+                database="default",
                 connect_timeout=CONNECT_S,
                 send_receive_timeout=ANSWER_S,
                 autogenerate_session_id=False,
@@ -144,15 +144,16 @@ class Client:
 
     def arrow(self, query: str, parameters: Mapping[str, Any] | None = None) -> Iterator[pa.RecordBatch]:
         """Rows in Arrow batches as the server sends them."""
-        settings = {
-            "output_format_arrow_string_as_string": 1,
-            "output_format_arrow_low_cardinality_as_dictionary": 0,
-        }
         with (
             self._errors(),
-            self._client.query_arrow_stream(query, parameters=dict(parameters or {}), settings=settings) as stream,
+            self._client.query_arrow_stream(query, parameters=dict(parameters or {}), settings=ARROW) as stream,
         ):
             yield from stream
+
+    def arrow_schema(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Schema:
+        """Columns of a question that gives no rows."""
+        with self._errors():
+            return self._client.query_arrow(query, parameters=dict(parameters or {}), settings=ARROW).schema
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

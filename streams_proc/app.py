@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -40,9 +41,12 @@ async def control(settings: Settings, stopping: asyncio.Event, instance: str | N
 
     topics = Topics.of(settings.kafka)
     store, media = ControlStore.connect(settings), MediaStore.connect(settings)
+    # connected at the first sweep, so that statuses and the outbox do not wait for these stores
+    analytics = functools.cache(lambda: AnalyticsStore.connect(settings))
+    embeddings = functools.cache(lambda: EmbeddingStore.connect(settings))
     erase = (
-        AnalyticsStore.connect(settings).delete_stream,
-        EmbeddingStore.connect(settings).delete_stream,
+        lambda stream: analytics().delete_stream(stream),
+        lambda stream: embeddings().delete_stream(stream),
         lambda stream: media.delete_prefix(str(stream)),
     )
     stage = StatelessStage("control", (topics.stream_status,), StatusHandler(store), batch=500)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
 from core import log
 from core.clock import Clock, now_ms, wall_clock
+from core.errors import Conflict
 from core.ids import StreamId
 from streams_proc.attempt import Backoff, attempt
 
@@ -62,12 +64,12 @@ class Records(Protocol):
         """Drop tombstones that nothing kept can outlive."""
         ...
 
-    def expired_uploads(self, created_before_ms: int, limit: int = 100) -> Sequence[UploadRow]:
+    def expired_uploads(self, before_ms: int, limit: int = 100) -> Sequence[UploadRow]:
         """Uploads that no stream's source names."""
         ...
 
     def delete_upload(self, upload_id: UUID) -> object:
-        """Forget one."""
+        """Forget one. Raises Conflict when a stream has begun to read it."""
         ...
 
 
@@ -122,12 +124,18 @@ class Sweep:
         self._records.forget_tombstones(now - FORGET_MS)
 
     def drop_uploads(self) -> None:
-        """Remove uploads that nobody used in time. Raises StoreUnavailable."""
+        """Remove whole uploads that nobody used in time; one that is under way is its receiver's.
+
+        Raises:
+            StoreUnavailable: a store does not answer.
+        """
         for row in self._records.expired_uploads(now_ms(self._clock) - self._upload_ttl_ms):
-            if row.media_key is not None:
+            if row.media_key is None:
+                continue
+            with contextlib.suppress(Conflict):  # a stream has begun to read it
+                self._records.delete_upload(row.upload_id)
                 self._media.delete(row.media_key)
-            self._records.delete_upload(row.upload_id)
-            _log.info("upload expired", upload_id=str(row.upload_id))
+                _log.info("upload expired", upload_id=str(row.upload_id))
 
     async def run(self, backoff: Backoff) -> None:
         """Sweep for ever; a store that does not answer is waited for."""

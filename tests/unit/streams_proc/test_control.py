@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from core.errors import BrokerUnavailable, NotFound, StoreUnavailable
+from core.errors import BrokerUnavailable, Conflict, NotFound, StoreUnavailable
 from core.ids import Run, Seq, StreamId
 from core.messages import FrameDetections, IngestCounts, Place, RunEnd, StreamStatus, encode_json
 from core.settings import Kafka
@@ -145,7 +145,8 @@ class Upload:
 class FakeRecords:
     def __init__(self, *tombstones: Tombstone) -> None:
         self.tombstones = list(tombstones)
-        self.uploads = [Upload(UUID(int=1), "uploads/1"), Upload(UUID(int=2), None)]
+        self.uploads = [Upload(UUID(int=1), "uploads/1"), Upload(UUID(int=2), None), Upload(UUID(int=3), "uploads/3")]
+        self.in_use = UUID(int=3)
         self.asked: list[int] = []
         self.forgotten = 0
 
@@ -159,11 +160,13 @@ class FakeRecords:
         self.forgotten = deleted_before_ms
         return 0
 
-    def expired_uploads(self, created_before_ms: int, limit: int = 100) -> list[Upload]:
-        self.asked.append(created_before_ms)
+    def expired_uploads(self, before_ms: int, limit: int = 100) -> list[Upload]:
+        self.asked.append(before_ms)
         return list(self.uploads)
 
     def delete_upload(self, upload_id: UUID) -> bool:
+        if upload_id == self.in_use:
+            raise Conflict("a stream reads it")
         self.uploads = [u for u in self.uploads if u.upload_id != upload_id]
         return True
 
@@ -201,13 +204,13 @@ def test_after_a_restart_an_old_tombstone_is_swept_once_for_good() -> None:
     assert records.tombstones == []
 
 
-def test_uploads_that_nobody_used_go_with_their_bytes() -> None:
+def test_whole_uploads_that_nobody_used_go_with_their_bytes() -> None:
     records, media = FakeRecords(), FakeMedia()
     with pytest.raises(Enough):
         asyncio.run(Sweep(records, media, [], 60.0, lambda: 1000.0).run(turns(1)))
     assert records.asked == [940_000]
     assert media.deleted == ["uploads/1"]
-    assert records.uploads == []
+    assert [int(upload.upload_id) for upload in records.uploads] == [2, 3]
 
 
 # trimming

@@ -76,16 +76,16 @@ class FrameReader:
         pending = [offset for offset in offsets if low <= offset < high]
         found: dict[int, bytes] = {}
         consumer = self._connected()
-        position = -1
+        reading: int | None = None
         try:
             while pending:
-                if not 0 <= pending[0] - position <= READ_ON:
+                if reading is None or not reading <= pending[0] <= reading + READ_ON:
                     consumer.assign([TopicPartition(topic, partition, pending[0])])
-                position, value = self._next(consumer, pending[0])
-                if position == pending[0] and value is not None:
-                    found[position] = value
-                pending = [offset for offset in pending if offset > position]
-                position += 1
+                offset, value = self._next(consumer, pending[0])
+                if offset == pending[0] and value is not None:
+                    found[offset] = value
+                pending = [later for later in pending if later > offset]
+                reading = offset + 1
         finally:
             consumer.unassign()
         return found

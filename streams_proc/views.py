@@ -259,7 +259,7 @@ def cut(image: NDArray[np.uint8], box: Box, widen: float) -> bytes | None:
 
 
 def _span(low: float, high: float, size: int) -> tuple[int, int]:
-    return max(0, math.floor(low * size)), min(size, math.ceil(high * size))
+    return max(0, round(low * size)), min(size, round(high * size))
 
 
 def _frame(want: Wanted, value: bytes | None) -> Frame | None:

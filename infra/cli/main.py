@@ -1,0 +1,81 @@
+"""`sightline`: every command by name; each is loaded when it is used."""
+
+from __future__ import annotations
+
+import typer
+
+from infra.cli.lazy import LazyGroup
+
+HERE = "infra.cli"
+
+
+class Models(LazyGroup):
+    """`sightline models`."""
+
+    lazy = (
+        ("fetch", "Download and convert the default models; what is there is left alone.", f"{HERE}.models:fetch"),
+        ("list", "Show the models that are there.", f"{HERE}.models:show"),
+    )
+
+
+class Streams(LazyGroup):
+    """`sightline streams`."""
+
+    lazy = (
+        ("add", "Watch a URL, or a file played at its own pace.", f"{HERE}.streams:add"),
+        ("list", "Show the streams.", f"{HERE}.streams:show"),
+        ("remove", "Remove a stream and everything that it left.", f"{HERE}.streams:remove"),
+    )
+
+
+class Evaluate(LazyGroup):
+    """`sightline evaluate`."""
+
+    lazy = (
+        ("detection", "Measure COCO AP through the model server.", f"{HERE}.evaluate_detection:detection"),
+        ("tracking", "Measure MOTA, IDF1 and HOTA of the pipeline's tracks.", f"{HERE}.evaluate_tracking:tracking"),
+    )
+
+
+class Sightline(LazyGroup):
+    """`sightline`."""
+
+    lazy = (
+        ("up", "Start the one-machine stack.", f"{HERE}.up:up"),
+        ("down", "Stop it.", f"{HERE}.down:down"),
+        ("status", "Show what runs, on which port, for how long, and how far behind.", f"{HERE}.status:status"),
+        ("logs", "Show what the processes have logged.", f"{HERE}.logs:logs"),
+        ("doctor", "Show what this machine lacks, and the command that mends it.", f"{HERE}.doctor:doctor"),
+        ("analyze", "Analyse videos on the running stack.", f"{HERE}.analyze:analyze"),
+        ("migrate", "Bring topics and stores to this version.", f"{HERE}.migrate:migrate"),
+        ("config", "Show every setting, secrets masked.", f"{HERE}.config:config"),
+    )
+
+
+app = typer.Typer(
+    cls=Sightline,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Video in; detections, tracks and events out.",
+)
+for name, group, text in (
+    ("models", Models, "The models that this machine serves."),
+    ("streams", Streams, "What is watched."),
+    ("evaluate", Evaluate, "Measure against labelled data."),
+):
+    app.add_typer(typer.Typer(cls=group, no_args_is_help=True, help=text), name=name)
+
+
+@app.callback()
+def version_of(version: bool = typer.Option(False, "--version", help="Show the version and end.")) -> None:
+    """Video in; detections, tracks and events out."""
+    if version:
+        from importlib import metadata  # noqa: PLC0415 - for this option only
+
+        typer.echo(metadata.version("sightline"))
+        raise typer.Exit
+
+
+if __name__ == "__main__":
+    app()

@@ -85,7 +85,8 @@ def video_stream(container: InputContainer, max_pixels: int) -> VideoStream:
     context = stream.codec_context
     if context.width * context.height > max_pixels:
         raise LimitExceeded(f"frames of {context.width}x{context.height} are larger than ingest.max_pixels allows")
-    context.options = {**context.options, "max_pixels": str(max_pixels)}
+    # FFmpeg holds this against sizes that it has padded; frames that grow in mid-stream are what it is for
+    context.options = {**context.options, "max_pixels": str(2 * max_pixels)}
     return stream
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.kafka
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
     path = tmp_path / "clip.mp4"
-    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=10:duration=6"]
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=10:duration=6"]
     subprocess.run([*command, "-c:v", "libx264", str(path)], check=True)
     return path
 

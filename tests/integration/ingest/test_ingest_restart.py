@@ -21,7 +21,7 @@ pytestmark = pytest.mark.kafka
 def clip(tmp_path: Path) -> Path:
     """Twenty seconds of a moving test picture: long enough to be killed within."""
     path = tmp_path / "clip.mp4"
-    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30:duration=20"]
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30:duration=20"]
     subprocess.run([*command, "-c:v", "libx264", "-preset", "ultrafast", str(path)], check=True)
     return path
 

@@ -105,7 +105,7 @@ def test_rotated_clips_come_out_upright(bench: Any, shared: Path) -> None:
     for degrees, spec in specs.items():
         frames, end = bench.frames(spec), bench.end(spec)
         assert end.video.rotation == degrees
-        command = ["ffmpeg", "-v", "quiet", "-i", str(folder / f"video_{degrees}.mov")]
+        command = ["ffmpeg", "-nostdin", "-v", "quiet", "-i", str(folder / f"video_{degrees}.mov")]
         raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-frames:v", "1", "-"]
         reference = subprocess.run([*command, *raw], capture_output=True, check=True).stdout
         expected = np.frombuffer(reference, np.uint8).reshape(end.video.height, end.video.width, 3).astype(int)

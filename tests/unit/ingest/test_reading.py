@@ -15,7 +15,6 @@ from ingest.control import Control
 from ingest.ledger import MAX_PROBLEMS, Ledger
 from ingest.reading import Reading, Resume
 
-
 FROM_THE_START = Resume()
 
 

@@ -1,0 +1,167 @@
+"""Orders, leases, lines, and what a run has on its topic."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+from ingest_fakes import STREAM, FakeClock, spec
+
+from core.errors import BadMessage
+from core.ids import Run
+from core.messages import IngestCounts, RunEnd
+from core.settings import Settings
+from ingest import progress
+from ingest.closing import settled
+from ingest.control import LEASE_S, Control
+from ingest.ledger import Ledger
+from ingest.progress import Checkpoint
+from ingest.protocol import Report, Start, decode_report, decode_start, encode, settings_for_reader
+from ingest.reader import lines_of
+from ingest.reader_process import ReaderProcess
+from ingest.recover import BeginMark, FrameMark, Standing
+
+
+def test_a_lease_that_lapses_is_an_order_to_suspend() -> None:
+    clock = FakeClock()
+    control = Control(clock)
+    clock.now += LEASE_S
+    assert control.order == "go"
+    clock.now += 1
+    assert control.order == "suspend"
+
+
+def test_the_hosts_words_renew_stop_and_suspend() -> None:
+    clock = FakeClock()
+
+    def words():
+        for _ in range(5):
+            clock.now += LEASE_S - 1
+            yield "alive\n"
+            assert control.order == "go"
+        yield "nonsense\n"
+        yield "stop\n"
+        assert control.order == "stop"
+        yield "suspend\n"
+
+    control = Control(clock)
+    control.hear(words())
+    assert control.order == "stop", "a stop is not taken back, not even by the end of the words"
+
+
+@pytest.mark.parametrize("words", [["suspend\n"], []])
+def test_a_host_that_suspends_or_is_gone_leaves_the_run(words: list[str]) -> None:
+    control = Control(FakeClock())
+    control.hear(words)
+    assert control.order == "suspend"
+    assert not control.wait(100.0), "no waiting against an order"
+
+
+def test_waiting_is_getting_on() -> None:
+    control = Control(FakeClock())
+    assert control.wait(0.0)
+    assert control.beat == 1
+
+
+def test_lines_are_cut_wherever_the_pipe_cut_them() -> None:
+    source, sink = os.pipe()
+    for part in (b"one\ntw", b"o\n", b"three"):
+        os.write(sink, part)
+    os.close(sink)
+    assert list(lines_of(source)) == [b"one", b"two"]
+    os.close(source)
+
+
+def test_start_and_report_survive_the_pipe() -> None:
+    start = Start(spec(), 2, "host", settings_for_reader(Settings()), Checkpoint(STREAM, Run(1), "live", next_seq=4))
+    assert decode_start(encode(start)) == start
+    assert Settings(**start.settings).ingest == Settings().ingest
+    report = Report(7, 3, "done")
+    assert decode_report(encode(report)) == report
+    assert decode_report(b"a library's own print\n") is None
+
+
+def test_settings_for_a_reader_hold_no_database() -> None:
+    assert set(settings_for_reader(Settings())) == {"data_dir", "kafka", "media", "ingest", "telemetry"}
+
+
+def test_checkpoints_survive_and_other_bytes_are_refused() -> None:
+    checkpoint = Checkpoint(STREAM, Run(3), "batch", "done", 7, 8, 9, 1.5, IngestCounts(decoded=3), error="why")
+    assert progress.decode(progress.encode(checkpoint)) == checkpoint
+    with pytest.raises(BadMessage):
+        progress.decode(b"{")
+
+
+def test_a_standing_is_the_checkpoint_and_every_record_after_it() -> None:
+    fresh = Standing.of(Checkpoint(STREAM, Run(1), "batch", offset=5))
+    assert (fresh.begun, fresh.next_seq, fresh.offset) == (False, 0, 5)
+    begun = fresh.with_mark(BeginMark(STREAM, Run(1)))
+    assert (begun.begun, begun.next_seq) == (True, 0)
+    third = begun.with_mark(FrameMark(STREAM, Run(1), 2, 20, 2.0))
+    repeated = third.with_mark(FrameMark(STREAM, Run(1), 1, 10, 1.0))
+    assert (repeated.next_seq, repeated.last) == (3, third.last), "a repeat does not set it back"
+    end = RunEnd(STREAM, Run(1), "done", IngestCounts(), 0)
+    assert repeated.with_mark(end).end == end
+    later = Standing.of(Checkpoint(STREAM, Run(1), "batch", next_seq=3, index=20, media_s=2.0))
+    assert (later.begun, later.next_seq, later.last) == (True, 3, FrameMark(STREAM, Run(1), 2, 20, 2.0))
+
+
+def test_counts_are_settled_by_what_is_on_the_topic() -> None:
+    before = IngestCounts(decoded=100, sampled_out=50, read=50, published=40, dropped={"backlog": 4})
+    counts = settled(before, Standing.of(Checkpoint(STREAM, Run(1), "live", next_seq=45)))
+    assert counts == IngestCounts(decoded=99, sampled_out=50, read=49, published=45, dropped={"backlog": 4})
+
+
+def test_a_ledger_goes_on_from_the_counts_it_is_given() -> None:
+    ledger = Ledger("live", IngestCounts(decoded=3, sampled_out=1, read=2, published=1, dropped={"backlog": 1}))
+    ledger.decoded(1.0, read=True)
+    ledger.dropped("backlog")
+    ledger.decoded(1.1, read=False)
+    assert ledger.counts == IngestCounts(decoded=5, sampled_out=2, read=3, published=1, dropped={"backlog": 2})
+
+
+START = Start(spec(), 0, "host", {})
+
+
+def reader(script: str, stall_s: float = 60.0, now: FakeClock | None = None) -> ReaderProcess:
+    return ReaderProcess(START, stall_s, (sys.executable, "-c", script), now or FakeClock())
+
+
+def test_a_death_says_whether_the_run_ended_and_what_ended_the_process() -> None:
+    ended = 'import sys; sys.stdin.readline(); print(\'{"beat":1,"decoded":5,"ended":"done"}\')'
+    death = reader(ended).end(30)
+    assert (death.ended, death.crash, death.decoded) == (True, None, 5)
+    assert reader("raise SystemExit(3)").end(30).crash is None
+    assert reader("raise SystemExit(75)").end(30).crash is None
+    assert reader("raise SystemExit(1)").end(30).crash == "ended with exit code 1"
+    killed = reader("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)").end(30)
+    assert killed.crash == "was ended by signal 11"
+
+
+def test_orders_to_a_reader_that_is_gone_hurt_nobody() -> None:
+    gone = reader("raise SystemExit(3)")
+    gone.end(30)
+    gone.alive()
+    gone.order("stop")
+    gone.order("suspend")
+    assert gone.ordered == "stop"
+    assert gone.poll() is not None
+
+
+def test_a_reader_that_does_not_end_in_time_is_ended() -> None:
+    deaf = reader("import time; time.sleep(600)")
+    assert deaf.poll() is None
+    deaf.order("suspend")
+    assert deaf.end(0.01).crash == "was ended by signal 9"
+
+
+def test_a_reader_without_a_beat_is_ended() -> None:
+    clock = FakeClock()
+    hung = reader("import time; time.sleep(600)", 5.0, clock)
+    clock.now += 4
+    hung.alive()
+    assert hung.poll() is None
+    clock.now += 2
+    hung.alive()
+    assert hung.end(30).crash == "got no further for 5 s"

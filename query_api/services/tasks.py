@@ -121,7 +121,7 @@ class Tasks:
         run = row.current
         if run.started_ms is None:
             return 0.0
-        end = run.ended_ms if far.state in OVER and run.ended_ms is not None else now_ms(self._parts.clock)
+        end = now_ms(self._parts.clock) if far.ended_ms is None else far.ended_ms
         return max(0.0, (end - run.started_ms) / 1000)
 
     def _findings(self, row: StreamRow, far: TaskProgress) -> Findings:
@@ -171,7 +171,7 @@ def _item(row: StreamRow, far: TaskProgress, progress: float, base: str) -> Task
         progress=progress,
         created_at=rfc3339(row.created_ms),
         started_at=None if run.started_ms is None else rfc3339(run.started_ms),
-        ended_at=None if run.ended_ms is None else rfc3339(run.ended_ms),
+        ended_at=None if far.ended_ms is None else rfc3339(far.ended_ms),
         url=task_url(task_id, base),
         result_url=result_url(task_id, base),
         error=run.error,

@@ -126,9 +126,11 @@ class TaskProgress:
         run: the run that the task consists of.
         missing: receipts still awaited, as (sink, topic without prefix).
         read_fraction: 0..1 of the source that ingest has read; None when its length is unknown.
+        ended_ms: when it was over: for a task that is done, when the last sink had stored everything.
     """
 
     state: TaskState
     run: RunRow
     missing: frozenset[tuple[str, str]] = field(default_factory=frozenset)
     read_fraction: float | None = None
+    ended_ms: int | None = None

@@ -76,19 +76,31 @@ class Runs(Streams, Database):
 
     def receipts(self, stream_id: StreamId, run: Run) -> frozenset[tuple[str, str]]:
         """(sink, topic without prefix) of those that are there."""
+        return frozenset(self._receipt_times(stream_id, run))
+
+    def _receipt_times(self, stream_id: StreamId, run: Run) -> dict[tuple[str, str], int]:
         with self._reading() as connection:
             rows = connection.execute(
-                select(RECEIPTS.c.sink, RECEIPTS.c.topic).where(
+                select(RECEIPTS.c.sink, RECEIPTS.c.topic, RECEIPTS.c.recorded_ms).where(
                     RECEIPTS.c.stream_id == stream_id, RECEIPTS.c.run == run
                 )
             )
-            return frozenset((row.sink, row.topic) for row in rows)
+            return {(row.sink, row.topic): row.recorded_ms for row in rows}
 
     def task_state(self, stream_id: StreamId) -> TaskProgress:
         """How far a task is. Raises NotFound."""
         stream = self.stream(stream_id)
-        missing = EXPECTED - self.receipts(stream_id, stream.spec.run)
-        return TaskProgress(_task_state(stream, missing), stream.current, missing, read_fraction(stream.current))
+        times = self._receipt_times(stream_id, stream.spec.run)
+        missing = EXPECTED - times.keys()
+        state = _task_state(stream, missing)
+        ended = max(times.values()) if state == "done" else stream.current.ended_ms
+        return TaskProgress(
+            state,
+            stream.current,
+            missing,
+            read_fraction(stream.current),
+            ended_ms=None if state == "collecting" else ended,
+        )
 
 
 def _task_state(stream: StreamRow, missing: frozenset[tuple[str, str]]) -> TaskState:

@@ -143,7 +143,8 @@ def build(rows: Sequence[M], columns: Callable[[Sequence[M]], list[Batch]]) -> l
         return [batch for batch in columns(kept) if len(batch)]
     except (ValueError, OverflowError, TypeError) as error:
         for position, row in enumerate(rows):
-            _blame(row, position, columns)
+            if not row.ephemeral:
+                _blame(row, position, columns)
         raise PoisonError(f"rows cannot be written together: {error}") from error
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-
 from uuid import UUID
 
 from core.messages import Box, Event, FrameDetections, FrameTracks, TrackedBox

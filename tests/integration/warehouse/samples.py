@@ -88,7 +88,9 @@ def tracks(stream: StreamId, count: int, *, run: int = 1, keyspace: str = "appea
             for track in range(1, 8)
             if track * 5 <= seq < track * 5 + 20
         )
-        views = tuple(view(stream, run, t.track_id, seq, random, keyspace) for t in followed if seq % 10 == 0)
+        views = tuple(
+            view(stream, run, t.track_id, seq, random=random, keyspace=keyspace) for t in followed if seq % 10 == 0
+        )
         made.append(
             FrameTracks(
                 stream_id=stream,
@@ -107,7 +109,7 @@ def tracks(stream: StreamId, count: int, *, run: int = 1, keyspace: str = "appea
 
 
 def view(
-    stream: StreamId, run: int, track: int, seq: int, random: Random, keyspace: str = "appearance", dimension: int = 8
+    stream: StreamId, run: int, track: int, seq: int, *, random: Random, keyspace: str, dimension: int = 8
 ) -> View:
     """A view with a picture's key and a normalised vector."""
     made: ViewId = view_id(stream, Run(run), TrackId(track), Seq(seq), keyspace)
@@ -171,7 +173,9 @@ def events(stream: StreamId, count: int, *, run: int = 1) -> list[list[Event]]:
     return made
 
 
-def spec(stream: StreamId, *, run: int = 1, task: bool = True, url: str = "media:uploads/a.mp4", **more: object) -> StreamSpec:
+def spec(
+    stream: StreamId, *, run: int = 1, task: bool = True, url: str = "media:uploads/a.mp4", **more: object
+) -> StreamSpec:
     """A task, or with `task` false a live stream."""
     values: dict[str, object] = {
         "stream_id": stream,

@@ -186,8 +186,7 @@ def test_counts_of_events_are_those_of_the_model(store: AnalyticsStore) -> None:
     @example(Filter(), "second", ("type",))
     def check(filter_: Filter, bucket, group_by) -> None:
         rows = [
-            (e.begin_ms, e.stream_id, e.label, e.type, e.event_id)
-            for e in model.events(STORIES, filter_, begun=True)
+            (e.begin_ms, e.stream_id, e.label, e.type, e.event_id) for e in model.events(STORIES, filter_, begun=True)
         ]
         found = as_dict(store.statistics(filter_, metric="events", bucket=bucket, group_by=group_by))
         assert found == model.counted(rows, bucket, group_by)

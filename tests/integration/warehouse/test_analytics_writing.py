@@ -7,11 +7,11 @@ from random import Random
 import msgspec
 import pytest
 from pydantic import SecretStr
-from tests.integration.warehouse.samples import events, frames, stream_id, tracks
 
 from core.errors import ConfigError, PoisonError, SetupError, StoreUnavailable
 from core.ids import Run, Seq
 from core.settings import ClickHouse, Settings
+from tests.integration.warehouse.samples import events, frames, stream_id, tracks
 from warehouse.analytics import AnalyticsStore
 from warehouse.clickhouse.columns import BadRow
 from warehouse.filters import Filter

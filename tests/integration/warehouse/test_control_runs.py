@@ -97,7 +97,9 @@ def test_a_task_from_its_begin_to_its_result(control: ControlStore) -> None:
     assert (task.state, task.missing) == ("done", frozenset())
 
 
-@pytest.mark.parametrize(("state", "expected"), [("failure", "failed"), ("stop", "cancelled"), ("restart", "in_progress")])
+@pytest.mark.parametrize(
+    ("state", "expected"), [("failure", "failed"), ("stop", "cancelled"), ("restart", "in_progress")]
+)
 def test_a_task_that_ends_otherwise(control: ControlStore, state: str, expected: str) -> None:
     control.record_status(StreamStatus(A, RUN, state, 10, "h"))
     assert control.task_state(A).state == expected

@@ -27,7 +27,14 @@ def rows(stream: StreamId, count: int, *, keyspace: str = "appearance", dimensio
     made = []
     for seq in range(count):
         frame = FrameTracks(stream, Run(1), Seq(seq), seq, seq / 10, START_MS + seq * 100, 960, 540, ())
-        made.append((frame, view(stream, 1, 1 + seq % 5, seq, Random(f"{stream}{seq}"), keyspace, dimension)))
+        made.append(
+            (
+                frame,
+                view(
+                    stream, 1, 1 + seq % 5, seq, random=Random(f"{stream}{seq}"), keyspace=keyspace, dimension=dimension
+                ),
+            )
+        )
     return made
 
 

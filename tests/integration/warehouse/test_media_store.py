@@ -82,12 +82,36 @@ def test_deleting_what_another_deletes_too(media: MediaStore, monkeypatch) -> No
 
 @pytest.mark.parametrize(
     "key",
-    ["", "/etc/passwd", "../x", "a/../b", "a/./b", "a//b", "a/", ".hidden", "a/.b", "a\\b", "a b", "ü", "a\0b", "a\n",
-     "%2e%2e/x", "x" * 513],
+    [
+        "",
+        "/etc/passwd",
+        "../x",
+        "a/../b",
+        "a/./b",
+        "a//b",
+        "a/",
+        ".hidden",
+        "a/.b",
+        "a\\b",
+        "a b",
+        "ü",
+        "a\0b",
+        "a\n",
+        "%2e%2e/x",
+        "x" * 513,
+    ],
 )
 def test_unsafe_keys_are_refused(media: MediaStore, key: str) -> None:
-    for ask in (media.get, media.size, media.exists, media.delete, media.local_path, media.open_range,
-                media.delete_prefix, lambda k: media.put(k, b"")):
+    for ask in (
+        media.get,
+        media.size,
+        media.exists,
+        media.delete,
+        media.local_path,
+        media.open_range,
+        media.delete_prefix,
+        lambda k: media.put(k, b""),
+    ):
         with pytest.raises(InvalidInput):
             ask(key)
 

@@ -166,9 +166,7 @@ def test_two_servers_share_the_rows_and_answer_as_one(pair: tuple[Settings, Sett
         assert any(t.image for t in store.tracks(Filter(), limit=1000).items)
         assert store.events(Filter(), limit=1000).items == tuple(model.events(stories, Filter()))
         counts = store.statistics(Filter(), metric="detections", group_by=("stream",))
-        assert {r.stream_id: r.value for r in counts} == {
-            s: sum(d[1] == s for d in expected) for s in streams
-        }
+        assert {r.stream_id: r.value for r in counts} == {s: sum(d[1] == s for d in expected) for s in streams}
         assert store.statistics(Filter(), metric="objects")[0].value == len(model.wholes(followed))
         assert store.statistics(Filter(), metric="visits")[0].value == len(model.wholes(followed))
         at_once = max(len(f.tracks) for f in followed)

@@ -35,4 +35,5 @@ class LazyGroup(TyperGroup):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.commands = {name: LazyCommand(name, text, target) for name, text, target in self.lazy} | self.commands
+        known = dict(self.commands)
+        self.commands = {**{name: LazyCommand(name, text, target) for name, text, target in self.lazy}, **known}

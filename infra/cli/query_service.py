@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NoReturn, TypeVar
+from uuid import UUID
 
 import httpx
 import msgspec
@@ -72,6 +73,21 @@ class TaskProgress(Struct, frozen=True):
     error: str | None = None
     ledger: Counts = Counts()
     video: TaskFacts | None = None
+
+
+class Stream(Struct, frozen=True):
+    """A stream that is watched; secrets in `url` are masked."""
+
+    stream_id: UUID
+    name: str
+    url: str
+    state: str
+    fps: float
+
+
+class _Streams(Struct, frozen=True):
+    items: tuple[Stream, ...]
+    next_cursor: str | None = None
 
 
 class _Refusal(Struct, frozen=True):
@@ -150,6 +166,24 @@ class QueryService:
             return self._send("GET", f"/query/v1/media/{key}").content
         except Refused:
             return None
+
+    def add_stream(self, request: Mapping[str, Any]) -> Stream:
+        """Begin to watch a stream."""
+        return _read(self._send("POST", "/query/v1/streams", json=request), Stream)
+
+    def streams(self) -> Iterator[Stream]:
+        """Every stream, page by page."""
+        cursor: dict[str, str] = {}
+        while True:
+            page = _read(self._send("GET", "/query/v1/streams", params={"limit": "200", **cursor}), _Streams)
+            yield from page.items
+            if page.next_cursor is None:
+                return
+            cursor = {"cursor": page.next_cursor}
+
+    def remove_stream(self, stream_id: UUID) -> None:
+        """Remove a stream and everything that it left."""
+        self._send("DELETE", f"/query/v1/streams/{stream_id}")
 
     def close(self) -> None:
         """Let go of the connections."""

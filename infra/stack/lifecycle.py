@@ -70,6 +70,25 @@ def down(settings: Settings, watch: Watch) -> bool:
     return True
 
 
+def migrate(settings: Settings, watch: Watch) -> None:
+    """Topics and schemas of this version, in stores that run already.
+
+    Raises:
+        BrokerUnavailable, StoreUnavailable: a store does not answer.
+        ConfigError: a store is of a newer version, or has other partitions.
+    """
+    prepare("topics", lambda: _topics(settings), watch)
+    prepare("schemas", lambda: _schemas(settings), watch)
+
+
+def prepare(what: str, action: Callable[[], None], watch: Watch) -> None:
+    """Do something that takes a while."""
+    begun = time.monotonic()
+    watch.waiting(what, 0.0)
+    action()
+    watch.done(what, time.monotonic() - begun)
+
+
 @contextmanager
 def _alone(places: Places, watch: Watch) -> Iterator[None]:
     """One `up` at a time."""
@@ -114,8 +133,7 @@ def _start(settings: Settings, places: Places, supervisor: Supervisor, watch: Wa
     steps = _Steps(settings, places, supervisor, watch)
     # each alone on the way to readiness would take longer, and none of them needs another
     steps.start(servers(settings))
-    steps.prepare("topics", _topics)
-    steps.prepare("schemas", _schemas)
+    migrate(settings, watch)
     steps.start(workers(settings))
     steps.start([query(settings)])
 
@@ -166,13 +184,6 @@ class _Steps:
         self._places = places
         self._supervisor = supervisor
         self._watch = watch
-
-    def prepare(self, what: str, action: Callable[[Settings], None]) -> None:
-        """Do something that the next processes rely on."""
-        begun = time.monotonic()
-        self._watch.waiting(what, 0.0)
-        action(self._settings)
-        self._watch.done(what, time.monotonic() - begun)
 
     def start(self, processes: Sequence[Process]) -> None:
         """Start these together and wait for each."""

@@ -1,0 +1,72 @@
+"""`sightline status`."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from core.errors import TransientError
+from core.settings import Settings, load
+from infra.cli.exits import DOWN, FAILED, STACK_DOWN, exits, say
+
+COLOURS = {"RUNNING": "green", "STARTING": "yellow", "STOPPING": "yellow"}
+
+
+def status() -> None:
+    """Show each process: state, port, uptime, and how many records its consumer group is behind.
+
+    Exit code 1 when something does not run, 3 when nothing does.
+    """
+    screen = Console(stderr=True)
+    with exits(screen):
+        from infra.stack.places import Places  # noqa: PLC0415 - heavy
+        from infra.stack.processes import all_processes  # noqa: PLC0415
+        from infra.stack.supervisor import Supervisor  # noqa: PLC0415
+
+        settings = load()
+        supervisor = Supervisor(Places.of(settings))
+        if not supervisor.alive():
+            say(screen, DOWN)
+            raise typer.Exit(STACK_DOWN)
+        running, behind = supervisor.processes(), _lags(settings, screen)
+        table = Table("process", "state", "pid", "port", "uptime", "lag", box=None, pad_edge=False)
+        whole = True
+        for process in all_processes(settings):
+            found = running.get(process.name)
+            state = found.state if found else "ABSENT"
+            whole &= state == "RUNNING"
+            table.add_row(
+                process.name,
+                Text(state, COLOURS.get(state, "red")),
+                str(found.pid) if found and found.pid else "",
+                ", ".join(str(port.port) for port in process.listeners),
+                duration(found.uptime_s) if found and found.pid else "",
+                str(behind[process.group]) if process.group in behind else "",
+            )
+        Console().print(table)
+        if not whole:
+            raise typer.Exit(FAILED)
+
+
+def duration(seconds: float) -> str:
+    """``1d 02:03:04`` without the parts that are nothing.
+
+    >>> duration(3723.9), duration(90_000)
+    ('1:02:03', '1d 1:00:00')
+    """
+    days, rest = divmod(int(seconds), 86_400)
+    clock = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return f"{days}d {clock}" if days else clock
+
+
+def _lags(settings: Settings, screen: Console) -> dict[str, int]:
+    from infra.stack.lag import lags  # noqa: PLC0415 - heavy
+    from infra.stack.processes import all_processes  # noqa: PLC0415
+
+    try:
+        return lags(settings.kafka, dict.fromkeys(p.group for p in all_processes(settings) if p.group))
+    except TransientError as error:
+        say(screen, str(error))
+        return {}

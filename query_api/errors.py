@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from core.errors import ClientError, ConfigError, InvalidInput, NotFound, TransientError
+from core.errors import ClientError, ConfigError, InvalidInput, NotFound, SetupError, TransientError
 from core.log import mask
 from query_api.refusals import RangeUnsatisfiable, Unprocessable, UnreadableVideo, WrongAccept, status_of
 from query_api.routes import Surface
@@ -84,7 +84,7 @@ def _detail(error: BaseException, *, named: bool) -> str:
     """What is wrong; with the field's name where the surface has no place of its own for it."""
     if named and isinstance(error, InvalidInput) and error.field:
         return mask(f"{error.field}: {error}")
-    if isinstance(error, (ClientError, TransientError)) or status_of(error) < 500:
+    if isinstance(error, (ClientError, TransientError, SetupError)) or status_of(error) < 500:
         return mask(str(error)) or TITLES[status_of(error)]
     if isinstance(error, ConfigError):
         return "the service is not configured for this"

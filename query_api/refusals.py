@@ -13,6 +13,7 @@ from core.errors import (
     InvalidInput,
     LimitExceeded,
     NotFound,
+    SetupError,
     TransientError,
     UnsupportedMedia,
 )
@@ -94,6 +95,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (LimitExceeded, 413),
     (ClientError, 400),
     (TransientError, 503),
+    (SetupError, 503),
 )
 
 

@@ -109,7 +109,7 @@ _RANGE = {"Range": "bytes=FIRST-LAST, one range", "If-None-Match": "an ETag that
 def _rows(name: str, params: type, page: Any) -> Route:
     return Route(
         "GET", f"/query/v1/{name}", Q, "rows", f"{name.capitalize()}, filtered. {_PAGES}", "read",
-        {200: Answer(f"The {name}.", page, TABLES)}, params=params, refuses=(406,), suffix=name,
+        {200: Answer(f"The {name}.", page, TABLES)}, params=params, refuses=(406, 413), suffix=name,
     )  # fmt: skip
 
 
@@ -174,7 +174,7 @@ TASKS = (
     Route("POST", "/query/v1/tasks/{task_id:uuid}/cancel", Q, "task", "Stop a task.", "write",
           {202: Answer("It is being stopped.", query.TaskDetail)}, refuses=(409,), suffix="cancel"),
     Route("GET", "/query/v1/tasks/{task_id:uuid}/result", Q, "task", "What a task found.", "read",
-          {200: Answer("Everything.", query.TaskResult)}, refuses=(409,), suffix="result"),
+          {200: Answer("Everything.", query.TaskResult)}, refuses=(409, 413), suffix="result"),
 )  # fmt: skip
 
 FINDINGS = (
@@ -187,9 +187,9 @@ FINDINGS = (
     _rows("detections", query.DetectionsParams, query.DetectionsPage),
     Route("GET", "/query/v1/statistics", Q, "rows", "Counts, divided by time, label, stream or type.", "read",
           {200: Answer("The counts.", query.StatisticsAnswer, TABLES)}, params=query.StatisticsParams,
-          refuses=(406,), suffix="statistics"),
+          refuses=(406, 413), suffix="statistics"),
     Route("GET", "/query/v1/ledger", Q, "ledger", "Where every frame of every run went.", "read",
-          {200: Answer("The ledgers.", query.LedgerPage, TABLES)}, params=query.LedgerParams, refuses=(404, 406)),
+          {200: Answer("The ledgers.", query.LedgerPage, TABLES)}, params=query.LedgerParams, refuses=(404, 406, 413)),
 )  # fmt: skip
 
 STREAMS = (

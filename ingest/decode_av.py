@@ -44,7 +44,6 @@ class AvFrame:
 
 def decode(container: InputContainer, stream: VideoStream, problem: ProblemSink) -> Iterator[AvFrame]:
     """All frames of `stream` that can be decoded, in order of presentation."""
-    stream.thread_type = "AUTO"
     converter = VideoReformatter()
     for packet in _packets(container, stream, problem):
         try:

@@ -86,13 +86,13 @@ class HttpClient:
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
             raise UnsupportedMedia(f"{mask(url)} does not answer: {error}") from error
+        body = HttpBody(url, connection, response)
+        if response.status == 200:
+            return body
+        body.close()
         if response.status in REDIRECTS and (location := response.headers.get("Location")):
-            connection.close()
             return urljoin(url, location)
-        if response.status != 200:
-            connection.close()
-            raise UnsupportedMedia(f"{mask(url)} answers {response.status} {response.reason}")
-        return HttpBody(url, connection, response)
+        raise UnsupportedMedia(f"{mask(url)} answers {response.status} {response.reason}")
 
 
 class _Pinned(http.client.HTTPConnection):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import av
@@ -14,14 +14,15 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from core.addresses import WEB, Policy, resolve
-from core.errors import SightlineError
 from core.log import mask
-from core.settings import Settings
+from core.settings import Ingest, Settings
 from ingest import decode_av
 from ingest.decode_av import AvFrame
 from ingest.decoded import Decoded, ProblemSink
+from ingest.file_source import CONTAINERS
+from ingest.hls import MARK, HlsBody, whole_text
 from ingest.http_client import HttpBody, HttpClient
-from ingest.probe import Probe, first_frame, measure, refusal, video_stream
+from ingest.probe import Probe, first_frames, measure, refusal, video_stream
 
 
 @dataclass(slots=True)
@@ -30,8 +31,9 @@ class LiveSource:
 
     container: InputContainer
     stream: VideoStream
-    first: VideoFrame
+    first: list[VideoFrame]
     probe: Probe
+    body: Body | None = None
     decoder: str = "pyav"
     broken: str | None = None
 
@@ -46,15 +48,15 @@ class LiveSource:
         policy = Policy.of("stream", settings)
         resolve(url, policy)
         with refusal(f"{mask(url)} cannot be read"):
-            container = _open(url, policy, settings)
+            container, body = _open(url, policy, settings)
             try:
-                stream = video_stream(container, settings.ingest.max_pixels)
-                frame = first_frame(container, stream)
-                probe = measure(container, stream, frame, rotation)
+                stream = video_stream(container, settings.ingest.max_pixels, threads="SLICE")
+                first = first_frames(container, stream)
+                probe = measure(container, stream, first[0], rotation)
             except BaseException:
-                container.close()
+                _close(container, body)
                 raise
-        return cls(container, stream, frame, probe)
+        return cls(container, stream, first, probe, body)
 
     def frames(self, problem: ProblemSink) -> Iterator[Decoded]:
         """Frames as they come, to the end of the stream."""
@@ -65,36 +67,73 @@ class LiveSource:
             last = reason
             problem(reason)
 
-        yield AvFrame(self.first, VideoReformatter())
+        converter = VideoReformatter()
+        for early in self.first:
+            yield AvFrame(early, converter)
         for frame in decode_av.decode(self.container, self.stream, noted):
             last = None
             yield frame
-        self.broken = last if last and last.startswith(decode_av.UNREADABLE) else None
-        self.container.close()
+        ended = self.body is not None and self.body.at_end
+        self.broken = last if last and last.startswith(decode_av.UNREADABLE) and not ended else None
+        _close(self.container, self.body)
 
 
-def _open(url: str, policy: Policy, settings: Settings) -> InputContainer:
+def _open(url: str, policy: Policy, settings: Settings) -> tuple[InputContainer, Body | None]:
+    """Let FFmpeg at it: HTTP as bytes that are fetched for it, anything else by its own means."""
     ingest = settings.ingest
+    if urlsplit(url).scheme.lower() in WEB:
+        body = _body(HttpClient(policy, ingest), url, ingest)
+        plain = {"format_whitelist": f"{CONTAINERS},mpjpeg", "protocol_whitelist": "none"}
+        try:
+            return av.open(body, "r", options=plain), body
+        except BaseException:
+            body.close()
+            raise
     allowed = [name for name in ingest.protocols if name not in {"file", "data"}]
     options = {"protocol_whitelist": ",".join(allowed), "rtsp_transport": "tcp"}
-    timeout = (ingest.connect_timeout_s, ingest.read_timeout_s)
-    more: dict[str, Any] = {}
-    if urlsplit(url).scheme.lower() in WEB:
-        client = HttpClient(policy, ingest)
-        more["io_open"] = _Nested(client)
-    container: InputContainer = av.open(url, options=options, timeout=timeout, **more)
-    return container
+    return av.open(url, "r", options=options, timeout=(ingest.connect_timeout_s, ingest.read_timeout_s)), None
 
 
-@dataclass(frozen=True, slots=True)
-class _Nested:
-    """Opens what FFmpeg asks for (the address itself, a playlist's parts), checked like any address."""
+def _close(container: InputContainer, body: Body | None) -> None:
+    container.close()
+    if body is not None:
+        body.close()
 
-    client: HttpClient
 
-    def __call__(self, url: str, flags: int, options: dict[str, str]) -> HttpBody:
-        """The body at `url`. Raises OSError, which FFmpeg understands."""
-        try:
-            return self.client.get(url)
-        except SightlineError as error:
-            raise OSError(str(error)) from error
+class Rest:
+    """A body of which the first bytes were read already."""
+
+    def __init__(self, begun: bytes, body: HttpBody) -> None:
+        self.name = body.name
+        self.at_end = False
+        self._begun = begun
+        self._body = body
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; empty at the end. Raises OSError."""
+        if not self._begun:
+            data = self._body.read(size)
+            self.at_end = not data
+            return data
+        size = len(self._begun) if size < 0 else size
+        part, self._begun = self._begun[:size], self._begun[size:]
+        return part
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._body.close()
+
+
+Body: TypeAlias = Rest | HlsBody
+
+
+def _body(client: HttpClient, url: str, ingest: Ingest) -> Body:
+    body = client.get(url)
+    begun = body.read(len(MARK))
+    if begun != MARK:
+        return Rest(begun, body)
+    try:
+        text = whole_text(body, begun)
+    finally:
+        body.close()
+    return HlsBody(client, body.name, text, ingest.read_timeout_s * 3)

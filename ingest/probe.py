@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import av
 from av.container import InputContainer
@@ -21,6 +21,7 @@ from ingest.picture import Size, squared
 
 FIRST_FRAME_PACKETS = 3000
 DEFAULT_FPS = Fraction(25)
+Threads = Literal["AUTO", "SLICE"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,11 @@ class Probe:
         )
 
 
-def video_stream(container: InputContainer, max_pixels: int) -> VideoStream:
+def video_stream(container: InputContainer, max_pixels: int, threads: Threads = "AUTO") -> VideoStream:
     """The video stream to read: the first that is no cover picture.
+
+    Args:
+        threads: of the decoder; those over frames are fastest, and hold each frame back for a while.
 
     Raises:
         UnsupportedMedia: there is none, or none that can be decoded.
@@ -86,6 +90,7 @@ def video_stream(container: InputContainer, max_pixels: int) -> VideoStream:
     if context.width * context.height > max_pixels:
         raise LimitExceeded(f"frames of {context.width}x{context.height} are larger than ingest.max_pixels allows")
     # FFmpeg holds this against sizes that it has padded; frames that grow in mid-stream are what it is for
+    stream.thread_type = threads
     context.options = {**context.options, "max_pixels": str(2 * max_pixels)}
     return stream
 
@@ -118,14 +123,14 @@ def probe_file(path: str, max_pixels: int, forced_rotation: int | None, **option
     """
     with refusal("not a video that can be read"), av.open(path, **options) as container:
         stream = video_stream(container, max_pixels)
-        probe = measure(container, stream, first_frame(container, stream), forced_rotation)
+        probe = measure(container, stream, first_frames(container, stream)[0], forced_rotation)
     with refusal("not a video that can be read"), av.open(path, **options) as container:
         times = _times(container, video_stream(container, max_pixels))
     return Probe(**{name: getattr(probe, name) for name in Probe.__slots__ if name != "times"}, times=times)
 
 
-def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
-    """The first frame that decodes. Raises UnsupportedMedia, with FFmpeg's first complaint."""
+def first_frames(container: InputContainer, stream: VideoStream) -> list[VideoFrame]:
+    """Frames of the first packet that gives any. Raises UnsupportedMedia, with FFmpeg's first complaint."""
     complaint: str | None = None
     for number, packet in enumerate(container.demux(stream)):
         try:
@@ -134,7 +139,7 @@ def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
             complaint = complaint or reason(error)
             continue
         if frames:
-            return frames[0]
+            return [frame for frame in frames if isinstance(frame, VideoFrame)]
         if number > FIRST_FRAME_PACKETS:
             break
     raise UnsupportedMedia(f"not one frame can be decoded: {complaint or 'the video is empty'}")

@@ -30,14 +30,14 @@ def files_under(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_video_gives_the_frames_that_ffprobe_counts(bench: Any, shared: Path) -> None:
     videos = files_under(shared / "data" / "videos")
     assert len(videos) > 40
     specs = {path: bench.spec(path) for path in videos}
     bench.publish(*specs.values())
     bench.host()
-    bench.wait_ended(*specs.values(), timeout_s=280)
+    bench.wait_ended(*specs.values(), timeout_s=560)
     wrong = {}
     for path, spec in specs.items():
         frames, end, truth = bench.frames(spec), bench.end(spec), counted(path)
@@ -62,14 +62,14 @@ def test_every_video_gives_the_frames_that_ffprobe_counts(bench: Any, shared: Pa
     assert 20 < damaged.problems[0].at_frame < 50
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_hostile_file_ends_cleanly_and_the_host_lives(bench: Any, shared: Path) -> None:
     files = files_under(shared / "data" / "hostile")
     assert len(files) > 40
     specs = [bench.spec(path) for path in files]
     host = bench.host()
     bench.publish(*specs)
-    bench.wait_ended(*specs, timeout_s=280)
+    bench.wait_ended(*specs, timeout_s=560)
     for path, spec in zip(files, specs, strict=True):
         end = bench.end(spec)
         frames = bench.frames(spec)

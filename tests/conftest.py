@@ -11,11 +11,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from core.settings import ClickHouse, Kafka, Settings
+from core.settings import ClickHouse, Ingest, Kafka, Models, Query, Settings, Stack
 
 ROOT = Path(__file__).parent.parent
 PARTS = ROOT / "var"
@@ -156,3 +157,76 @@ def clickhouse(clickhouse_server: ClickHouse) -> Iterator[ClickHouse]:
     )
     client.command(f"DROP DATABASE IF EXISTS {mine.database}")
     client.close()
+
+
+@dataclass(frozen=True, slots=True)
+class RunningStack:
+    """The one-machine stack under test.
+
+    Attributes:
+        url: of the query service.
+        env: variables with which a `sightline` command, or a process of ours, belongs to it.
+    """
+
+    settings: Settings
+    url: str
+    env: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def stack(models_dir: Path, part_dir: Path) -> Iterator[RunningStack]:
+    """Everything on this machine, started as a user does, in a folder and on ports of its own."""
+    settings = stack_settings(part_dir / "stack", models_dir)
+    env = stack_env(settings)
+    started = sightline(env, "up")
+    assert started.returncode == 0, started.stdout + started.stderr
+    try:
+        yield RunningStack(settings, f"http://127.0.0.1:{settings.query.port}", env)
+    finally:
+        stopped = sightline(env, "down")
+    assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+
+
+def sightline(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command `sightline` with its output."""
+    command = [str(Path(sys.executable).with_name("sightline")), *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=500, check=False)
+
+
+def stack_settings(data_dir: Path, models_dir: Path) -> Settings:
+    """A stack's settings on free ports, with the parts of this checkout."""
+    from infra.clickhouse import library
+    from infra.kafka import jars
+
+    for resolve, name in ((jars.resolve, "kafka"), (library.resolve, "clickhouse")):
+        resolve(Settings(data_dir=PARTS))
+        (data_dir / name).mkdir(parents=True)
+        (data_dir / name / "lib").symlink_to(PARTS / name / "lib")
+    kafka, controller, http, tcp, models, query = free_ports(6)
+    return Settings(
+        data_dir=data_dir,
+        kafka=Kafka(port=kafka, controller_port=controller),
+        clickhouse=ClickHouse(http_port=http, tcp_port=tcp),
+        models=Models(port=models, dir=models_dir.absolute()),
+        query=Query(port=query),
+        ingest=Ingest(allow_loopback=True),
+        # a machine that runs a whole test suite beside it is slow
+        stack=Stack(start_timeout_s=300),
+    )
+
+
+def stack_env(settings: Settings) -> dict[str, str]:
+    """The variables of these settings."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SIGHTLINE_")}
+    return env | {
+        "SIGHTLINE_DATA_DIR": str(settings.data_dir),
+        "SIGHTLINE_KAFKA__PORT": str(settings.kafka.port),
+        "SIGHTLINE_KAFKA__CONTROLLER_PORT": str(settings.kafka.controller_port),
+        "SIGHTLINE_CLICKHOUSE__HTTP_PORT": str(settings.clickhouse.http_port),
+        "SIGHTLINE_CLICKHOUSE__TCP_PORT": str(settings.clickhouse.tcp_port),
+        "SIGHTLINE_MODELS__PORT": str(settings.models.port),
+        "SIGHTLINE_MODELS__DIR": str(settings.models_dir),
+        "SIGHTLINE_QUERY__PORT": str(settings.query.port),
+        "SIGHTLINE_INGEST__ALLOW_LOOPBACK": "true",
+        "SIGHTLINE_STACK__START_TIMEOUT_S": str(settings.stack.start_timeout_s),
+    }

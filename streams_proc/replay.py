@@ -26,8 +26,9 @@ def replay(kafka: Kafka, stage: str, snapshots: str | None) -> None:
         BrokerUnavailable: the broker does not answer, or the group still has members.
     """
     group = kafka.prefix + stage
+    client = admin(kafka)  # kept: its answers never come once it is collected
     try:
-        for future in admin(kafka).delete_consumer_groups([group]).values():
+        for future in client.delete_consumer_groups([group]).values():
             future.result(TIMEOUT_S)
     except KafkaException as error:
         if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:

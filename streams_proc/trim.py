@@ -141,8 +141,9 @@ class KafkaLogs:
     def delete_before(self, topic: str, offsets: Mapping[int, int]) -> None:
         """Delete records below the offsets."""
         places = [KafkaPartition(topic, partition, offset) for partition, offset in offsets.items()]
+        client = admin(self._kafka)  # kept: its answers never come once it is collected
         try:
-            for future in admin(self._kafka).delete_records(places, request_timeout=TIMEOUT_S).values():
+            for future in client.delete_records(places, request_timeout=TIMEOUT_S).values():
                 future.result(TIMEOUT_S)
         except (KafkaException, TimeoutError) as error:
             raise BrokerUnavailable(f"{topic} cannot be trimmed: {error}") from error

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, Message, TopicPartition
 
-from core.kafka import consumer, producer
+from core.kafka import admin, consumer, producer
 from core.settings import Kafka
 
 HERE = Path(__file__).parent
@@ -153,3 +153,34 @@ def ends(kafka: Kafka, topic: str) -> Mapping[int, int]:
         return {partition: high for partition, (_, high) in marks.items() if high}
     finally:
         client.close()
+
+
+def delete_before(kafka: Kafka, topic: str, offsets: Mapping[int, int]) -> None:
+    """Delete records below the offsets, as trimming and retention do."""
+    client = admin(kafka)
+    answers = client.delete_records([TopicPartition(topic, p, offset) for p, offset in offsets.items()])
+    for future in answers.values():
+        future.result(30)
+
+
+def delete_topic(kafka: Kafka, topic: str) -> None:
+    client = admin(kafka)
+    for future in client.delete_topics([topic]).values():
+        future.result(30)
+
+
+def members(kafka: Kafka, group: str) -> int:
+    """Members that hold partitions."""
+    client = admin(kafka)
+    (future,) = client.describe_consumer_groups([kafka.prefix + group]).values()
+    return len([member for member in future.result(30).members if member.assignment.topic_partitions])
+
+
+def commit(kafka: Kafka, group: str, topic: str, offsets: Mapping[int, int]) -> None:
+    """Commit for a group that has no members."""
+    client = admin(kafka)
+    places = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
+    for future in client.alter_consumer_group_offsets(
+        [ConsumerGroupTopicPartitions(kafka.prefix + group, places)]
+    ).values():
+        future.result(30)

@@ -8,12 +8,20 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import Message
 
-from core.kafka import admin
 from core.settings import Kafka
 from core.topics import Topics
-from tests.integration.streams_proc.processes import committed, ends, feed, follow, wait_for, workers
+from tests.integration.streams_proc.processes import (
+    committed,
+    delete_before,
+    ends,
+    feed,
+    follow,
+    members,
+    wait_for,
+    workers,
+)
 
 pytestmark = pytest.mark.kafka
 KEYS = [str(UUID(int=i)).encode() for i in range(16)]
@@ -74,11 +82,6 @@ def test_workers_that_come_and_go_keep_the_order_and_lose_nothing(kafka: Kafka, 
         assert third.end() == 0
 
 
-def members(kafka: Kafka, group: str) -> int:
-    (future,) = admin(kafka).describe_consumer_groups([kafka.prefix + group]).values()
-    return len([m for m in future.result().members if m.assignment.topic_partitions])
-
-
 def test_an_error_of_the_handler_ends_the_process_and_the_record_is_not_lost(kafka: Kafka, tmp_path: Path) -> None:
     topics = Topics.of(kafka)
     with workers(kafka, tmp_path) as start, follow(kafka, topics.detections) as out:
@@ -96,9 +99,7 @@ def test_trimmed_input_is_read_from_what_is_kept(kafka: Kafka, tmp_path: Path) -
     with workers(kafka, tmp_path) as start, follow(kafka, topics.detections) as out:
         feed(kafka, topics.frames_batch, records(0, 20))
         lows = {p: end // 2 for p, end in ends(kafka, topics.frames_batch).items()}
-        places = [TopicPartition(topics.frames_batch, p, low) for p, low in lows.items()]
-        for future in admin(kafka).delete_records(places).values():
-            future.result()
+        delete_before(kafka, topics.frames_batch, lows)
         kept = sum(ends(kafka, topics.frames_batch).values()) - sum(lows.values())
         worker = start("worker", "copying")
         out.until(lambda m: len(m) == kept, "what is kept")

@@ -19,12 +19,22 @@ from uuid import UUID
 import pytest
 from confluent_kafka import Message
 
-from core.kafka import admin
+from core.kafka import ensure_topics
 from core.settings import Kafka
 from core.topics import Topics
 from streams_proc.origin import KafkaOrigin
 from streams_proc.replay import replay
-from tests.integration.streams_proc.processes import Worker, committed, ends, feed, follow, wait_for, workers
+from tests.integration.streams_proc.processes import (
+    Worker,
+    committed,
+    delete_before,
+    delete_topic,
+    ends,
+    feed,
+    follow,
+    wait_for,
+    workers,
+)
 
 pytestmark = pytest.mark.kafka
 KEYS = [str(UUID(int=i)).encode() for i in range(16)]
@@ -127,10 +137,7 @@ def test_a_lost_snapshot_stops_the_line_and_a_replay_begins_anew(kafka: Kafka, t
         worker = start("worker", "counting")
         out.until(lambda m: whole(m, 10), "all outputs")
         assert worker.end() == 0
-        for future in admin(kafka).delete_topics([topics.snapshots_analyse]).values():
-            future.result()
-        from core.kafka import ensure_topics
-
+        delete_topic(kafka, topics.snapshots_analyse)
         wait_for(lambda: bool(ensure_topics(kafka)), "the topic is gone and made again")
         feed(kafka, topics.detections, records(10, 11))
         worker = start("worker", "counting")
@@ -146,8 +153,6 @@ def test_a_lost_snapshot_stops_the_line_and_a_replay_begins_anew(kafka: Kafka, t
 
 
 def test_records_deleted_under_a_stalled_worker_are_a_gap_that_ends_it(kafka: Kafka, tmp_path: Path) -> None:
-    from confluent_kafka import TopicPartition
-
     topics = Topics.of(kafka)
     with workers(kafka, tmp_path) as start, follow(kafka, topics.tracks) as out:
         feed(kafka, topics.detections, records(0, 10))
@@ -156,9 +161,7 @@ def test_records_deleted_under_a_stalled_worker_are_a_gap_that_ends_it(kafka: Ka
         time.sleep(1.5)  # its cut by time
         worker.signal(signal.SIGSTOP)
         feed(kafka, topics.detections, records(10, 20))
-        places = [TopicPartition(topics.detections, p, end - 5) for p, end in ends(kafka, topics.detections).items()]
-        for future in admin(kafka).delete_records(places).values():
-            future.result()
+        delete_before(kafka, topics.detections, {p: end - 5 for p, end in ends(kafka, topics.detections).items()})
         worker.signal(signal.SIGCONT)
         assert worker.wait() == 1
         assert "GapError" in worker.log

@@ -12,7 +12,6 @@ import pytest
 from confluent_kafka import Message
 
 from core.ids import Run, Seq, StreamId
-from core.kafka import admin
 from core.messages import (
     Frame,
     FrameDetections,
@@ -29,7 +28,7 @@ from core.messages import (
 from core.settings import Kafka
 from core.topics import Topics
 from streams_proc.trim import KafkaLogs, Trim
-from tests.integration.streams_proc.processes import committed, ends, feed, follow, workers
+from tests.integration.streams_proc.processes import commit, committed, ends, feed, follow, workers
 
 pytestmark = pytest.mark.kafka
 FRAMES = 60
@@ -158,13 +157,3 @@ def test_frames_go_from_the_batch_lane_once_analyse_has_passed_them(kafka: Kafka
     assert trim.trim() == {}
     logs = KafkaLogs(kafka)
     assert {p: logs.low(topics.frames_batch, p) for p in last} == last
-
-
-def commit(kafka: Kafka, group: str, topic: str, offsets: dict[int, int] | object) -> None:
-    from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-
-    assert isinstance(offsets, dict)
-    places = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
-    request = [ConsumerGroupTopicPartitions(kafka.prefix + group, places)]
-    for future in admin(kafka).alter_consumer_group_offsets(request).values():
-        future.result()

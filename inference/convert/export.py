@@ -11,11 +11,14 @@ import tensorflow as tf
 WARMUP = "assets.extra/tf_serving_warmup_requests"
 
 
-def export(build: Callable[[Any], dict[str, Any]], folder: Path, name: str) -> None:
-    """Save `build` under ``serving_default`` with input ``images: string [N]``, and its warm-up."""
+def export(model: Callable[[Any], dict[str, Any]], folder: Path, name: str) -> None:
+    """Save `model`, which is called on encoded images, as ``serving_default``, and its warm-up.
+
+    The input is ``images: string [N]``; the outputs are what the call gives, by name.
+    """
     module = tf.Module()
     module.serve = tf.function(
-        build, input_signature=[tf.TensorSpec([None], tf.string, name="images")], autograph=False
+        model, input_signature=[tf.TensorSpec([None], tf.string, name="images")], autograph=False
     )
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
     _write_warmup(folder, name)

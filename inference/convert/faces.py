@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,39 +21,33 @@ _CROP = 224
 _BGR_MEANS = (103.939, 116.779, 123.68)
 
 
-def detector(model_json: Path) -> Callable[[Any], dict[str, Any]]:
+class Detector:
     """Object-detection outputs with K = 64, and ``detection_keypoints [N, K, 6, 2]`` as (y, x).
 
     Points: right eye, left eye, nose, mouth, right ear, left ear. All are 0..1 of the picture,
     the letterbox taken off; points may lie outside.
     """
-    graph, weights = tfjs.read(model_json)
-    graph = tf.compat.v1.graph_util.extract_sub_graph(graph, ["Identity"])
-    tfjs.fill(graph, weights)
 
-    def detect(encoded: Any) -> dict[str, Any]:
+    def __init__(self, model_json: Path) -> None:
+        self._network = tfjs.Network(*tfjs.read(model_json), "input", ["Identity"])
+
+    def __call__(self, encoded: Any) -> dict[str, Any]:
+        """Boxes, scores and points."""
         pixels, places = images.letterboxed(encoded, SIDE)
-        (raw,) = tf.graph_util.import_graph_def(
-            graph, {"input:0": pixels / 127.5 - 1.0}, ["Identity:0"], name="facemesh"
-        )
+        (raw,) = self._network(pixels / 127.5 - 1.0)
         return _decode(raw, places)
 
-    return detect
 
-
-def embedder(model_json: Path) -> Callable[[Any], dict[str, Any]]:
+class Embedder:
     """``embedding [N, 1024]``, L2-normalised, of pictures that each show one face."""
-    graph, weights = tfjs.read(model_json)
-    output = "global_pooling/Mean"
-    graph = tf.compat.v1.graph_util.extract_sub_graph(graph, [output])
-    tfjs.fill(graph, weights)
 
-    def embed(encoded: Any) -> dict[str, Any]:
-        pixels = images.stretched(encoded, _CROP)[..., ::-1] - tf.constant(_BGR_MEANS)
-        (pooled,) = tf.graph_util.import_graph_def(graph, {"input_1:0": pixels}, [f"{output}:0"], name="faceres")
+    def __init__(self, model_json: Path) -> None:
+        self._network = tfjs.Network(*tfjs.read(model_json), "input_1", ["global_pooling/Mean"])
+
+    def __call__(self, encoded: Any) -> dict[str, Any]:
+        """The descriptor."""
+        (pooled,) = self._network(images.stretched(encoded, _CROP)[..., ::-1] - tf.constant(_BGR_MEANS))
         return {"embedding": images.normalised(pooled)}
-
-    return embed
 
 
 def _decode(raw: Any, places: Any) -> dict[str, Any]:

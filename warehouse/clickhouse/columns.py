@@ -238,11 +238,22 @@ def track_batches(rows: Sequence[FrameTracks]) -> list[Batch]:
 
 
 def _points(rows: Sequence[FrameTracks]) -> Batch:
-    found = [t for f in rows for t in f.tracks]
+    """Places in the frames themselves, and in those before a track was believed."""
+    earlier = [e for f in rows for e in f.earlier]
+    of_frames = _repeated(rows, [len(f.tracks) for f in rows])
+    before = {
+        "stream_id": [f.stream_id.int for f in rows for _ in f.earlier],
+        "run": ints((f.run for f in rows for _ in f.earlier), np.uint32),
+        "seq": ints((e.seq for e in earlier), np.uint64),
+        "frame_index": ints((e.index for e in earlier), np.uint64),
+        "media_s": floats(e.media_s for e in earlier),
+        "ts": times(e.ts_ms for e in earlier),
+    }
+    found = [t for f in rows for t in f.tracks] + [e.track for e in earlier]
     return Batch(
         "track_points",
         {
-            **_repeated(rows, [len(f.tracks) for f in rows]),
+            **{name: _joined(of_frames[name], before[name]) for name in of_frames},
             "track_id": ints((t.track_id for t in found), np.uint32),
             "kind": [KINDS[t.kind] for t in found],
             "label": texts(t.label for t in found),
@@ -251,6 +262,10 @@ def _points(rows: Sequence[FrameTracks]) -> Batch:
             "detection": ints((-1 if t.detection is None else t.detection for t in found), np.int32),
         },
     )
+
+
+def _joined(one: Any, other: Any) -> Any:
+    return one + other if isinstance(one, list) else np.concatenate((one, other))
 
 
 def _views(rows: Sequence[FrameTracks]) -> Batch:

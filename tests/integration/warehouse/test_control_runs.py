@@ -90,11 +90,13 @@ def test_a_task_from_its_begin_to_its_result(control: ControlStore) -> None:
     control.record_status(DONE)
     for sink, topic in sorted(EXPECTED):
         task = control.task_state(A)
-        assert (task.state, task.read_fraction) == ("collecting", 1.0)
+        assert (task.state, task.read_fraction, task.ended_ms) == ("collecting", 1.0, None)
         assert (sink, topic) in task.missing
         control.record_receipt(A, RUN, sink, topic)
     task = control.task_state(A)
     assert (task.state, task.missing) == ("done", frozenset())
+    assert task.ended_ms is not None
+    assert task.ended_ms > control.stream(A).created_ms  # the last receipt's time, not the end of reading
 
 
 @pytest.mark.parametrize(

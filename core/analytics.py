@@ -18,6 +18,9 @@ from jsonschema.exceptions import ValidationError, best_match
 from core.errors import InvalidInput
 from core.messages import Analytic
 
+ANY = "any"
+"""As `labels`: boxes of whatever label are one kind of thing, and that is its label."""
+
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -142,7 +145,7 @@ OBJECT_DETECTION = Declaration(
                         "maxItems": 1000,
                         "uniqueItems": True,
                     },
-                    {"const": "any"},
+                    {"const": ANY},
                 ],
             },
             **_following(

@@ -265,6 +265,16 @@ class TrackedBox(msgspec.Struct, frozen=True, omit_defaults=True):
     detection: int | None = None
 
 
+class EarlierBox(msgspec.Struct, frozen=True):
+    """A track's place in a frame before the one in which it was first believed."""
+
+    seq: Seq
+    index: int
+    media_s: float
+    ts_ms: int
+    track: TrackedBox
+
+
 class View(msgspec.Struct, frozen=True, omit_defaults=True):
     """A picture and embedding of a track, taken at this message's frame.
 
@@ -289,7 +299,11 @@ class View(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class FrameTracks(msgspec.Struct, frozen=True, tag_field="message", tag="frame_tracks", omit_defaults=True):
-    """What was being followed in one frame, with the views taken in it."""
+    """What was being followed in one frame, with the views taken in it.
+
+    Attributes:
+        earlier: where the tracks that are believed from this frame on were before it.
+    """
 
     stream_id: StreamId
     run: Run
@@ -303,6 +317,7 @@ class FrameTracks(msgspec.Struct, frozen=True, tag_field="message", tag="frame_t
     views: tuple[View, ...] = ()
     error: str | None = None
     ephemeral: bool = False
+    earlier: tuple[EarlierBox, ...] = ()
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="message", tag="event", omit_defaults=True):

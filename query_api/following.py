@@ -104,6 +104,7 @@ class Collected:
                 self._end("tracks", end)
             case FrameTracks() as frame if frame.seq > self.last_tracks:
                 self.last_tracks = frame.seq
+                self.points.extend(RunTrackPoint(e.seq, e.index, e.media_s, e.ts_ms, e.track) for e in frame.earlier)
                 self.points.extend(
                     RunTrackPoint(frame.seq, frame.index, frame.media_s, frame.ts_ms, track) for track in frame.tracks
                 )

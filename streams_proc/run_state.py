@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from core import log
 from core.errors import GapError, InvalidInput
 from core.ids import Seq, TrackId, ViewId, media_key
-from core.messages import Event, FrameDetections, FrameTracks, RunBegin, TrackedBox
+from core.messages import EarlierBox, Event, FrameDetections, FrameTracks, RunBegin, TrackedBox
 from core.settings import Analyse
 from streams_proc.analytics import start
 from streams_proc.analytics.analytic import Analytic, Picture, Scene, Subject
@@ -18,7 +18,7 @@ from streams_proc.analytics.people_count import SCENE
 from streams_proc.tracking.boxes import Seen
 from streams_proc.tracking.follower import Followed, Follower
 from streams_proc.tracking.rules import Rules
-from streams_proc.tracking.track import Kind, Moment, Sighting
+from streams_proc.tracking.track import Earlier, Kind, Moment, Sighting
 from streams_proc.views import WHOLE, ViewPlan, Wanted
 
 DEFAULT_RATE = 10.0
@@ -126,7 +126,7 @@ class RunState:
         if self.last is not None:
             passed = frame.media_s - self.last.media_s
             clock_s = self.last.clock_s + (passed if passed > 0 else 1.0 / self.rate)
-        return Moment(frame.seq, frame.media_s, frame.ts_ms, clock_s)
+        return Moment(frame.seq, frame.media_s, frame.ts_ms, clock_s, frame.index)
 
     def _follow(self, key: Key, frame: FrameDetections, now: Moment) -> Followed:
         if key[0] == "object":
@@ -183,6 +183,7 @@ def _aspect(begin: RunBegin) -> tuple[float, float]:
 
 def _tracks(frame: FrameDetections, sightings: Sequence[Sighting]) -> FrameTracks:
     boxes = tuple(_tracked(s) for s in sightings)
+    earlier = tuple(_earlier(s, e) for s in sightings for e in s.earlier)
     return FrameTracks(
         stream_id=frame.stream_id,
         run=frame.run,
@@ -195,7 +196,13 @@ def _tracks(frame: FrameDetections, sightings: Sequence[Sighting]) -> FrameTrack
         tracks=boxes,
         error=frame.error,
         ephemeral=frame.ephemeral,
+        earlier=earlier,
     )
+
+
+def _earlier(sighting: Sighting, then: Earlier) -> EarlierBox:
+    place = replace(sighting, score=then.score, box=then.box, detection=then.detection)
+    return EarlierBox(then.at.seq, then.at.index, then.at.media_s, then.at.ts_ms, _tracked(place))
 
 
 def _tracked(sighting: Sighting) -> TrackedBox:

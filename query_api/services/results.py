@@ -23,8 +23,6 @@ from query_api.types.query import (
 )
 from warehouse.rows import FrameCounts, RunTrackPoint
 
-ANY = "any"
-
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -72,7 +70,7 @@ def task_result(found: Findings) -> TaskResult:
         video=video_facts(found.spec.name, found.video, found.counts),
         ledger=ledger,
         errors=problems_shown(found.problems),
-        objects=_objects(tracks, any_label(found.spec)),
+        objects=_objects(tracks),
         tracks=tracks,
         events=[_result_event(event) for event in events],
         speed=speed(ledger.processed, found.seconds),
@@ -84,11 +82,6 @@ def task_result(found: Findings) -> TaskResult:
 def immediate_answer(found: Findings) -> VideoSdkAnswer:
     """What an immediate ``POST /1/videosdk`` answers: equal parts of the task's result."""
     return VideoSdkAnswer(_video_data(found), _analytics(found.spec, _ordered(found.events)))
-
-
-def any_label(spec: StreamSpec) -> bool:
-    """Whether things are followed without regard to their label."""
-    return any(analytic.parameters.get("labels") == ANY for analytic in spec.analytics)
 
 
 def video_facts(name: str, video: VideoInfo | None, counts: IngestCounts) -> VideoFacts:
@@ -150,13 +143,12 @@ def _track(
     )  # fmt: skip
 
 
-def _objects(tracks: Sequence[ResultTrack], together: bool) -> dict[str, ObjectCounts]:
+def _objects(tracks: Sequence[ResultTrack]) -> dict[str, ObjectCounts]:
     visits: Counter[str] = Counter()
     at_once: defaultdict[str, Counter[int]] = defaultdict(Counter)
     for track in tracks:
-        label = ANY if together and track.kind == "object" else track.label
-        visits[label] += 1
-        at_once[label].update(box.frame for box in track.boxes)
+        visits[track.label] += 1
+        at_once[track.label].update(box.frame for box in track.boxes)
     return {
         label: ObjectCounts(visits[label], len(at_once[label]), max(at_once[label].values()))
         for label in sorted(visits)

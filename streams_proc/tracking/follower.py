@@ -14,10 +14,11 @@ import numpy as np
 import supervision as sv
 from trackers import BoTSORTTracker
 
+from core.analytics import ANY
 from core.ids import TrackId
 from streams_proc.tracking.boxes import Seen, best_of_overlapping, corners, overlaps
 from streams_proc.tracking.rules import CLEAR_MOVE, DOUBTFUL_GAP_S, LEAST_FRAMES_MISSED, Rules
-from streams_proc.tracking.track import Departure, Kind, Moment, Sighting, Track, alike, distance
+from streams_proc.tracking.track import Departure, Earlier, Kind, Moment, Sighting, Track, alike, distance
 
 LONG_SIDE = 1000.0
 """Boxes are matched in units of a thousandth of the frame's long side, whatever its pixels."""
@@ -75,7 +76,8 @@ class Follower:
         self._previous = now
         matched = self._match(things, planes, now)
         for number, thing in sorted(matched.items()):
-            self._tracks[number].see(thing.label, thing.score, thing.box, now)
+            label = ANY if self.rules.any_label else thing.label
+            self._tracks[number].see(label, thing.score, thing.box, now, thing.position)
         departures = self._give_up(now)
         return Followed(tuple(self._sightings(matched, next_id)), departures)
 
@@ -178,10 +180,13 @@ class Follower:
         sightings = []
         for number, thing in sorted(matched.items()):
             track = self._tracks[number]
+            earlier: tuple[Earlier, ...] = ()
             if track.track_id is None and self._believed(track):
                 track.track_id = next_id()
+                earlier = tuple(track.doubtful[:-1])
+                track.doubtful.clear()
             if track.track_id is not None:
-                sightings.append(_sighting(track, self.kind, thing))
+                sightings.append(_sighting(track, self.kind, thing, earlier))
         return sorted(sightings, key=lambda s: s.track_id)
 
     def _believed(self, track: Track) -> bool:
@@ -211,7 +216,7 @@ def _tracker(rate: float, gap_s: float) -> BoTSORTTracker:
     return tracker
 
 
-def _sighting(track: Track, kind: Kind, thing: Seen) -> Sighting:
+def _sighting(track: Track, kind: Kind, thing: Seen, earlier: tuple[Earlier, ...]) -> Sighting:
     assert track.track_id is not None
     return Sighting(
         track_id=track.track_id,
@@ -222,6 +227,7 @@ def _sighting(track: Track, kind: Kind, thing: Seen) -> Sighting:
         detection=thing.position,
         best_score=track.best_score,
         begin=track.begin,
+        earlier=earlier,
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.analytics import ANY
+
 BEGIN_SHARE = 0.75
 """A thing is followed from this share of the score that it must reach to be believed."""
 
@@ -56,7 +58,7 @@ class Rules:
             min_duration_s=float(parameters["min_duration_s"]),
             min_boxes=int(parameters["min_boxes"]),
             max_gap_s=float(parameters["max_gap_s"]),
-            any_label=parameters.get("labels") == "any",
+            any_label=parameters.get("labels") == ANY,
         )
 
     @property

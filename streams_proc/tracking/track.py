@@ -13,6 +13,9 @@ Kind = Literal["object", "face"]
 SIZE_RATIO = 1.5
 """Boxes whose sides differ by less than this may be of one thing."""
 
+MOST_EARLIER = 200
+"""Places that are remembered of a thing while it is not believed."""
+
 CLEARLY_MORE = 1.25
 """By how much another label must lead before a track takes it."""
 
@@ -25,12 +28,24 @@ class Moment:
         media_s: presentation seconds from the source's begin.
         ts_ms: wall time.
         clock_s: never falls and never stands still, whatever the presentation times do.
+        index: of the frame among the source's.
     """
 
     seq: Seq
     media_s: float
     ts_ms: int
     clock_s: float
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Where a track was before it was believed."""
+
+    at: Moment
+    score: float
+    box: Box
+    detection: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,7 @@ class Sighting:
         score: of this frame's detection; `best_score` is the track's highest so far.
         detection: position of its detection in the frame's list.
         begin: the track's first frame, also from before it was believed.
+        earlier: where it was till then, told once, in the frame that made it believed.
     """
 
     track_id: TrackId
@@ -51,6 +67,7 @@ class Sighting:
     detection: int
     best_score: float
     begin: Moment
+    earlier: tuple[Earlier, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +85,7 @@ class Track:
     Attributes:
         plane: where its kind of label is matched.
         moved: farthest from where it was first seen, in its own size.
+        doubtful: where it was while it was not believed, the latest `MOST_EARLIER`.
     """
 
     plane: int
@@ -81,9 +99,12 @@ class Track:
     origin: Box | None = None
     box: Box | None = None
     moved: float = 0.0
+    doubtful: list[Earlier] = field(default_factory=list)
 
-    def see(self, label: str, score: float, box: Box, moment: Moment) -> None:
+    def see(self, label: str, score: float, box: Box, moment: Moment, detection: int = 0) -> None:
         """Take one more detection; the label is what has most of the scores, and keeps until clearly beaten."""
+        if self.track_id is None:
+            self.doubtful = [*self.doubtful[1 - MOST_EARLIER :], Earlier(moment, score, box, detection)]
         self.last = moment
         self.origin = self.origin or box
         self.box = box

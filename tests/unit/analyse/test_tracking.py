@@ -14,7 +14,7 @@ from core.messages import Box
 from streams_proc.tracking.boxes import Seen, best_of_overlapping, corners, overlaps
 from streams_proc.tracking.follower import Followed, Follower
 from streams_proc.tracking.rules import Rules
-from streams_proc.tracking.track import Moment, Track, alike, distance
+from streams_proc.tracking.track import MOST_EARLIER, Moment, Track, alike, distance
 from tests.unit.analyse.scenes import at
 
 RULES = Rules(min_score=0.4, min_duration_s=0.2, min_boxes=3, max_gap_s=1.5)
@@ -80,6 +80,25 @@ def test_a_sighting_begins_with_the_first_box() -> None:
     assert sighting.begin.seq == 1
     assert sighting.best_score == pytest.approx(0.8)
     assert (sighting.label, sighting.kind, sighting.detection) == ("car", "object", 0)
+
+
+def test_where_it_was_before_it_was_believed_is_told_once() -> None:
+    followed = Watch().all([[]] + [[("car", 0.6, at(0.1 + 0.01 * i))] for i in range(6)])
+    told = [[e.at.seq for s in f.sightings for e in s.earlier] for f in followed]
+    shown = [f.sightings != () for f in followed]
+    first = shown.index(True)
+    assert told[first] == list(range(1, first))
+    assert first > 1, "it is not believed at once"
+    assert all(not later for later in told[first + 1 :])
+    assert followed[first].sightings[0].earlier[0].box == at(0.1)
+
+
+def test_what_was_doubted_for_long_is_remembered_in_bounds() -> None:
+    watch = Watch()
+    watch.all([[]] + [[("car", 0.31, at(0.1))] for _ in range(MOST_EARLIER + 50)])
+    told = watch.see([("car", 0.9, at(0.1))]).sightings[0].earlier
+    assert len(told) == MOST_EARLIER - 1
+    assert told[-1].at.seq == watch.now - 1
 
 
 def test_quick_frames_must_still_last_their_time() -> None:
@@ -161,7 +180,7 @@ def test_any_label_makes_one_thing_of_overlapping_boxes() -> None:
         for i in range(10)
     ]
     last = watch.all(rows)[-1]
-    assert {(s.label, s.detection) for s in last.sightings} == {("cell phone", 0), ("bus", 2)}
+    assert {(s.label, s.detection) for s in last.sightings} == {("any", 0), ("any", 2)}
 
 
 def test_two_that_cross_keep_their_ids() -> None:

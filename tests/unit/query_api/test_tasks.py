@@ -150,16 +150,6 @@ def test_the_result_has_everything(client: testing.TestClient, parts: Parts, tas
     assert analytic["events"][1]["video_segment"] == {"start_time_offset": 0.0, "end_time_offset": None}
 
 
-def test_any_label_is_counted_together(client: testing.TestClient, parts: Parts) -> None:
-    body = deferred()
-    body["analytics"] = [{"analytic_name": "object_detection", "parameters": {"parameters": {"labels": "any"}}}]
-    task_id = client.simulate_post("/1/videosdk", json=body).json["task_id"]
-    parts.analytics.points = [point(1, 0, "car"), point(2, 0, "parking meter"), point(1, 1, "truck")]
-    finish(parts, task_id)
-    objects = client.simulate_get(f"/query/v1/tasks/{task_id}/result").json["objects"]
-    assert objects == {"any": {"visits": 2, "frames": 2, "most_at_once": 2}}
-
-
 def test_cancelling(client: testing.TestClient, parts: Parts, task: Task) -> None:
     task_id = task()
     answer = client.simulate_post(f"/query/v1/tasks/{task_id}/cancel")

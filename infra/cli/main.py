@@ -67,14 +67,22 @@ for name, group, text in (
     app.add_typer(typer.Typer(cls=group, no_args_is_help=True, help=text), name=name)
 
 
-@app.callback()
-def version_of(version: bool = typer.Option(False, "--version", help="Show the version and end.")) -> None:
-    """Video in; detections, tracks and events out."""
-    if version:
+def show_version(wanted: bool) -> None:
+    """Say the version and end."""
+    if wanted:
         from importlib import metadata  # noqa: PLC0415 - for this option only
 
         typer.echo(metadata.version("sightline"))
         raise typer.Exit
+
+
+@app.callback()
+def sightline(
+    version: bool = typer.Option(
+        False, "--version", callback=show_version, is_eager=True, help="Show the version and end."
+    ),
+) -> None:
+    """Video in; detections, tracks and events out."""
 
 
 if __name__ == "__main__":

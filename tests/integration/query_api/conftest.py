@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from core.settings import ClickHouse, Kafka, Query, Settings
+from core.settings import ClickHouse, Kafka, Models, Query, Settings
 from tests.conftest import ROOT, free_ports
 from warehouse.analytics import AnalyticsStore
 from warehouse.control import ControlStore
@@ -34,8 +34,9 @@ class Served:
 
 @pytest.fixture
 def settings(kafka: Kafka, clickhouse: ClickHouse, tmp_path: Path) -> Settings:
-    (port,) = free_ports(1)
-    return Settings(data_dir=tmp_path, kafka=kafka, clickhouse=clickhouse, query=Query(port=port))
+    port, nobody = free_ports(2)
+    models = Models(port=nobody)
+    return Settings(data_dir=tmp_path, kafka=kafka, clickhouse=clickhouse, models=models, query=Query(port=port))
 
 
 @pytest.fixture
@@ -82,5 +83,6 @@ def variables(settings: Settings) -> dict[str, str]:
         "SIGHTLINE_CLICKHOUSE__USER": store.user,
         "SIGHTLINE_CLICKHOUSE__PASSWORD": store.password.get_secret_value(),
         "SIGHTLINE_CLICKHOUSE__DATABASE": store.database,
+        "SIGHTLINE_MODELS__PORT": str(settings.models.port),
         "SIGHTLINE_QUERY__PORT": str(settings.query.port),
     }

@@ -101,11 +101,9 @@ def test_deferred_and_immediate_answer_alike_and_immediate_leaves_nothing(served
 
 
 def test_an_asker_who_hangs_up_ends_the_analysis(served: Served) -> None:
+    url = upload(served)
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(
-            f"{served.http.base_url}1/videosdk".replace("//1/", "/1/"),
-            json=body(upload(served), 0), timeout=httpx.Timeout(20, read=3), trust_env=False,
-        )  # fmt: skip
+        served.http.post("/1/videosdk", json=body(url, 0), timeout=httpx.Timeout(20, read=5))
     until = time.monotonic() + 15
     while served.control.count_streams(StreamFilter(ephemeral=None)) and time.monotonic() < until:
         time.sleep(0.1)

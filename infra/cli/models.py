@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from core.settings import load
 from infra.cli.exits import exits
+from infra.cli.tables import output, table
 
 
 def fetch() -> None:
@@ -26,9 +26,9 @@ def show() -> None:
     with exits(Console(stderr=True)):
         from inference.cards import list_cards  # noqa: PLC0415 - heavy
 
-        table = Table("model", "version", "kind", "input", "licence", "source", box=None, pad_edge=False)
+        shown = table("model", "version", "kind", "input", "licence", "source")
         for card in list_cards(load().models_dir):
-            table.add_row(
+            shown.add_row(
                 card.name, str(card.version), card.kind, str(card.input_size), Text(card.licence), Text(card.source)
             )
-        Console().print(table)
+        output().print(shown)

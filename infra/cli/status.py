@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from core.errors import TransientError
 from core.settings import Settings, load
 from infra.cli.exits import DOWN, FAILED, STACK_DOWN, exits, say
+from infra.cli.tables import output, table
 
 COLOURS = {"RUNNING": "green", "STARTING": "yellow", "STOPPING": "yellow"}
 
@@ -31,13 +31,13 @@ def status() -> None:
             say(screen, DOWN)
             raise typer.Exit(STACK_DOWN)
         running, behind = supervisor.processes(), _lags(settings, screen)
-        table = Table("process", "state", "pid", "port", "uptime", "lag", box=None, pad_edge=False)
+        shown = table("process", "state", "pid", "port", "uptime", "lag")
         whole = True
         for process in all_processes(settings):
             found = running.get(process.name)
             state = found.state if found else "ABSENT"
             whole &= state == "RUNNING"
-            table.add_row(
+            shown.add_row(
                 process.name,
                 Text(state, COLOURS.get(state, "red")),
                 str(found.pid) if found and found.pid else "",
@@ -45,7 +45,7 @@ def status() -> None:
                 duration(found.uptime_s) if found and found.pid else "",
                 str(behind[process.group]) if process.group in behind else "",
             )
-        Console().print(table)
+        output().print(shown)
         if not whole:
             raise typer.Exit(FAILED)
 

@@ -10,12 +10,12 @@ from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from core.settings import load
 from infra.cli.exits import STACK_DOWN, exits, say
 from infra.cli.query_service import QueryService, StackDown, address
+from infra.cli.tables import output, table
 
 
 def add(
@@ -46,10 +46,10 @@ def add(
 def show() -> None:
     """Show the streams: id, name, state, rate, address (secrets masked)."""
     with _service() as service:
-        table = Table("stream", "name", "state", "fps", "url", box=None, pad_edge=False)
+        shown = table("stream", "name", "state", "fps", "url")
         for stream in service.streams():
-            table.add_row(str(stream.stream_id), Text(stream.name), stream.state, f"{stream.fps:g}", Text(stream.url))
-        Console().print(table)
+            shown.add_row(str(stream.stream_id), Text(stream.name), stream.state, f"{stream.fps:g}", Text(stream.url))
+        output().print(shown)
 
 
 def remove(stream: Annotated[UUID, typer.Argument(metavar="ID", help="As `sightline streams list` shows it.")]) -> None:

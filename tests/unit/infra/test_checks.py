@@ -14,11 +14,9 @@ from infra.kafka import jars
 from infra.parts import STAMP
 from infra.stack import checks
 
-ELSEWHERE = {
-    "kafka": Kafka(bootstrap="kafka:9092"),
-    "clickhouse": ClickHouse(url="http://clickhouse:8123"),
-    "models": Models(servers=("serving:8500",)),
-}
+KAFKA = Kafka(bootstrap="kafka:9092")
+CLICKHOUSE = ClickHouse(url="http://clickhouse:8123")
+MODELS = Models(servers=("serving:8500",))
 
 
 def settle(folder: Path, definition: Path) -> None:
@@ -44,7 +42,7 @@ def put(programs: Path, name: str, script: str = "") -> None:
 
 
 def test_parts_that_run_elsewhere_need_nothing_here(tmp_path: Path, no_programs: Path) -> None:
-    assert missing(Settings(data_dir=tmp_path, **ELSEWHERE)) == {}
+    assert missing(Settings(data_dir=tmp_path, kafka=KAFKA, clickhouse=CLICKHOUSE, models=MODELS)) == {}
 
 
 def test_a_bare_machine_is_told_each_command(tmp_path: Path, no_programs: Path) -> None:
@@ -88,14 +86,16 @@ def test_the_models_that_are_missing_are_named(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_refused_in_numbers(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path / "new", stack=Stack(min_free_mb=10**9), **ELSEWHERE)
+    settings = Settings(
+        data_dir=tmp_path / "new", stack=Stack(min_free_mb=10**9), kafka=KAFKA, clickhouse=CLICKHOUSE, models=MODELS
+    )
     with pytest.raises(SetupError, match=r"MiB of free disk, and 1000000000 MiB are needed"):
         checks.require(settings)
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    found = missing(Settings(data_dir=tmp_path / "file" / "var", **ELSEWHERE))
+    found = missing(Settings(data_dir=tmp_path / "file" / "var", kafka=KAFKA, clickhouse=CLICKHOUSE, models=MODELS))
     (sentence,) = found.values()
     assert sentence.endswith(": set SIGHTLINE_DATA_DIR")
 

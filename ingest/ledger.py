@@ -9,6 +9,7 @@ from core.messages import IngestCounts, Lane, StreamProblem
 from core.metrics import counter
 
 MAX_PROBLEMS = 50
+OUTCOMES = ("decoded", "sampled_out", "read", "published")
 
 
 class Ledger:
@@ -21,6 +22,8 @@ class Ledger:
 
     def __init__(self, lane: Lane, before: IngestCounts = IngestCounts()) -> None:  # noqa: B008  # frozen
         self._lane = lane
+        frames = counter("sightline_ingest_frames_total")
+        self._metrics = {outcome: frames.labels(lane, outcome) for outcome in OUTCOMES}
         self._lock = threading.Lock()
         self._decoded = before.decoded
         self._sampled_out = before.sampled_out
@@ -86,4 +89,4 @@ class Ledger:
             )
 
     def _count(self, outcome: str) -> None:
-        counter("sightline_ingest_frames_total").labels(self._lane, outcome).inc()
+        self._metrics[outcome].inc()

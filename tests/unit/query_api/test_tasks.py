@@ -12,7 +12,7 @@ from falcon import testing
 from core.ids import Run, Seq, StreamId, TrackId, ViewId, event_id
 from core.messages import Event, IngestCounts, StreamProblem, StreamStatus, TrackedBox
 from query_api.types.agent import VideoSdkAnswer
-from tests.unit.query_api.conftest import NOW, VIDEO, deferred, finish
+from tests.unit.query_api.conftest import NOW, VIDEO, finish
 from tests.unit.query_api.fakes import Parts
 from warehouse.control.receipts import EXPECTED
 from warehouse.rows import FrameCounts, RunTrackPoint, TrackView

@@ -81,6 +81,7 @@ class FaustHost:
             logging.getLogger(name).setLevel(logging.WARNING)
         self.app.finalize()
         await self.app.start()
+        _log.info("joined", stage=self._name, topics=list(self._topics))
 
     async def stop(self) -> None:
         """Leave the group."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from core.metrics import counter
 from streams_proc.gather import Gather, Held
@@ -31,6 +32,7 @@ class StatelessLine:
         self._since_cut = 0
         self._cut_lock = asyncio.Lock()
         self._cutting: asyncio.Task[None] | None = None
+        self._ended = asyncio.Event()
 
     def offer(self, generation: int, record: Record) -> None:
         """A record has been delivered."""
@@ -47,7 +49,8 @@ class StatelessLine:
             begin = tasks.create_task(self._begin(tasks))
             await self._finish(tasks)
             await begin
-            timer.cancel()
+            self._ended.set()  # no cancelling: a cut under way has taken what no other cut can take again
+            await timer
             await self._cut()
 
     async def _begin(self, tasks: asyncio.TaskGroup) -> None:
@@ -103,8 +106,10 @@ class StatelessLine:
                 self._cutting = tasks.create_task(self._cut())
 
     async def _cut_by_time(self) -> None:
-        while True:
-            await asyncio.sleep(self._means.cut_s)
+        while not self._ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._means.cut_s):
+                    await self._ended.wait()
             await self._cut()
 
     async def _cut(self) -> None:

@@ -91,6 +91,8 @@ def test_killed_workers_lose_nothing_and_change_nothing(kafka: Kafka, tmp_path: 
             team[victim].kill()
             team[victim] = begin(victim)
         out.until(lambda m: whole(m, 200), "all outputs")
+        for worker in team:
+            worker.until("joined")
         assert [worker.end() for worker in team] == [0, 0]
         assert_undisturbed(out.read(1.0), 200)
 

@@ -125,6 +125,8 @@ def test_every_frame_is_answered_once_in_order_whatever_happens_to_the_workers(
             team[kill % 2].kill()
             team[kill % 2] = start("detecting", "0.05")
         out.until(lambda _: complete(detections()), "all runs have ended")
+        for worker in team:
+            worker.until("joined")
         assert [worker.end() for worker in team] == [0, 0]
         out.read(1.0)
         assert_expected(detections(), topics)

@@ -20,7 +20,7 @@ from streams_proc.stage import Poison, Record
 from streams_proc.status import StatusHandler
 from streams_proc.sweep import FORGET_MS, Sweep
 from streams_proc.trim import LOOK_BACK, Trim
-from tests.unit.streams_proc.stage_fakes import FakePublisher
+from tests.unit.streams_proc.stage_fakes import FakePublisher, settle
 
 TOPICS = Topics.of(Kafka(prefix=""))
 A, B = StreamId(UUID(int=1)), StreamId(UUID(int=2))
@@ -116,8 +116,8 @@ def test_a_row_stays_until_the_broker_has_acknowledged_it() -> None:
         outbox = FakeOutbox([Row(1, "k", b"v")])
         publisher = FakePublisher(confirm=False)
         relay = asyncio.create_task(Relay(outbox, publisher, "streams").once())
-        while not publisher.sent:
-            await asyncio.sleep(0)
+        await settle()
+        assert publisher.sent
         assert outbox.rows
         publisher.release("refused")
         with pytest.raises(BrokerUnavailable):

@@ -31,6 +31,7 @@ from streams_proc.sink_clickhouse import ByTopic, ClickHouseStore
 from streams_proc.sink_lancedb import LanceDbStore
 from streams_proc.sink_media import MediaSink
 from streams_proc.stage import Outcome, Poison, Record
+from tests.unit.streams_proc.stage_fakes import settle
 
 TOPICS = Topics.of(Kafka(prefix="p."))
 A, B = StreamId(UUID(int=1)), StreamId(UUID(int=2))
@@ -232,9 +233,9 @@ def test_maintenance_that_fails_is_put_off() -> None:
 
     async def scene() -> None:
         task = asyncio.create_task(sink_lancedb.maintain(store, every_s=0))
-        while inner.maintained < 3:
-            await asyncio.sleep(0)
+        await settle()
         task.cancel()
+        assert inner.maintained >= 3
 
     asyncio.run(scene())
 

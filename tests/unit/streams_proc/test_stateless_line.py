@@ -330,3 +330,18 @@ def test_what_has_been_begun_but_not_answered_is_not_committed() -> None:
 
     bench.run(scene)
     assert bench.group.position == {IN: 2}
+
+
+def test_stopping_waits_for_a_cut_under_way() -> None:
+    bench = Bench(Echo(), confirm=False, cut_messages=1000, cut_s=0.001)
+
+    async def scene(b: Bench) -> None:
+        b.offer(0)
+        await settle()
+        await asyncio.sleep(0.01)  # the cut by time has begun, and waits for the output
+        b.line.stop()
+        await settle()
+        b.publisher.release()
+
+    bench.run(scene)
+    assert bench.group.position == {IN: 1}

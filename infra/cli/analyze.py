@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -14,18 +13,17 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from core.errors import ClientError, InvalidInput, SightlineError
+from core.errors import ClientError, InvalidInput
 from core.settings import load
+from infra.cli.exits import FAILED, exits, say
 from infra.cli.found import print_found
 from infra.cli.job import Job, Options, words
 from infra.cli.outputs import Outputs, make_folders, paths, plan
 from infra.cli.progress import meter
-from infra.cli.query_service import QueryService, StackDown, address
+from infra.cli.query_service import QueryService, address
 from infra.report.mot import mot_rows, write_mot
 from infra.report.result import Result, pretty_json, read_result
 from infra.report.table import write_csv
-
-FAILED, WRONG_USE, STACK_DOWN, INTERRUPTED = 1, 2, 3, 130
 
 
 def analyze(  # noqa: PLR0917 Typer makes the options of them
@@ -66,24 +64,6 @@ def run_job(file: Path, options: Options, screen: Console) -> Result:
         return read_result(Job(service, screen).run(file, options))
 
 
-@contextmanager
-def exits(screen: Console) -> Iterator[None]:
-    """Turn errors into a sentence and an exit code: 1 failed, 2 wrong use, 3 stack down, 130 interrupted."""
-    try:
-        yield
-    except InvalidInput as error:
-        _say(screen, str(error))
-        raise typer.Exit(WRONG_USE) from error
-    except StackDown as error:
-        _say(screen, f"The stack is down: {error}. Start it with `sightline up`.")
-        raise typer.Exit(STACK_DOWN) from error
-    except SightlineError as error:
-        _say(screen, str(error))
-        raise typer.Exit(FAILED) from error
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
-
-
 def check_files(files: list[Path]) -> None:
     """Refuse what is no file. Raises InvalidInput."""
     for file in files:
@@ -111,7 +91,7 @@ class _Batch:
         except InvalidInput:
             raise
         except ClientError as error:
-            _say(self.screen, f"{file.name}: {error}")
+            say(self.screen, f"{file.name}: {error}")
             return False
         for path in paths(outputs):
             self.out.print(Text(f"Written: {path}"), soft_wrap=True)
@@ -144,7 +124,3 @@ class _Batch:
         made = Made(now, version("sightline"), options.fps, options.analytics, options.labels, options.model)
         with meter(self.screen, f"Writing {target.name}") as shown:
             write_page(target, result, made, self.service.picture, lambda part: shown.show(part, ""))
-
-
-def _say(screen: Console, text: str) -> None:
-    screen.print(Text(text, "red"), soft_wrap=True)

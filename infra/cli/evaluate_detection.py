@@ -10,7 +10,7 @@ from rich.console import Console
 
 from core.errors import InvalidInput, ModelUnavailable
 from core.settings import load
-from infra.cli.exits import STACK_DOWN, exits, say
+from infra.cli.exits import StackDown, exits
 
 
 def detection(
@@ -30,8 +30,7 @@ def detection(
         try:
             found = evaluate_detection(settings, annotations, images, name)
         except ModelUnavailable as error:
-            say(screen, f"No model server answers: {error}. Start the stack with `sightline up`.")
-            raise typer.Exit(STACK_DOWN) from error
+            raise StackDown(f"no model server answers ({error})") from error
         out.print(f"{name}: AP {found['AP']:.3f}", highlight=False)
         out.print(f"{name}: AP50 {found['AP50']:.3f}", highlight=False)
         out.print(f"{found['images']:.0f} images, {found['frames_per_s']:.1f} images/s", highlight=False)

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from infra.cli.analyze import check_files, exits, run_job
+from infra.cli.analyze import check_files, run_job
+from infra.cli.exits import exits
 from infra.cli.job import Options
 from infra.report.mot import mot_rows
 

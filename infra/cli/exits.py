@@ -9,10 +9,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from core.errors import InvalidInput, SightlineError
+from core.errors import InvalidInput, SightlineError, TransientError
 
 FAILED, WRONG_USE, STACK_DOWN, INTERRUPTED = 1, 2, 3, 130
-DOWN = "The stack is down: start it with `sightline up`."
+
+
+class StackDown(TransientError):
+    """Nothing answers where the stack should be; says what was asked."""
 
 
 @contextmanager
@@ -23,6 +26,9 @@ def exits(screen: Console) -> Iterator[None]:
     except InvalidInput as error:
         say(screen, str(error))
         raise typer.Exit(WRONG_USE) from error
+    except StackDown as error:
+        say(screen, f"The stack is down: {error}. Start it with `sightline up`.")
+        raise typer.Exit(STACK_DOWN) from error
     except SightlineError as error:
         say(screen, str(error))
         raise typer.Exit(FAILED) from error

@@ -12,8 +12,9 @@ from rich.console import Console
 
 from core.analytics import REGISTRY
 from core.errors import ClientError, InvalidInput, UnsupportedMedia
+from infra.cli.exits import StackDown
 from infra.cli.progress import Meter, meter, time_left
-from infra.cli.query_service import QueryService, Refused, StackDown, TaskProgress
+from infra.cli.query_service import QueryService, Refused, TaskProgress
 
 POLL_S = 0.4
 PATIENCE_S = 60.0

@@ -12,8 +12,9 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from core.errors import BadMessage, ClientError, InvalidInput, TransientError
+from core.errors import BadMessage, ClientError, InvalidInput
 from core.settings import LOOPBACK, Query
+from infra.cli.exits import StackDown
 
 PIECE = 1024 * 1024
 ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 addresses that a service listens on, not one to talk to
@@ -21,10 +22,6 @@ ATTEMPTS = 8
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 T = TypeVar("T")
 TaskState = Literal["pending", "in_progress", "collecting", "done", "failed", "cancelled"]
-
-
-class StackDown(TransientError):
-    """Nothing answers where the query service should be."""
 
 
 class Refused(ClientError):

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from core.errors import TransientError
 from core.settings import Settings, load
-from infra.cli.exits import DOWN, FAILED, STACK_DOWN, exits, say
+from infra.cli.exits import FAILED, StackDown, exits, say
 from infra.cli.tables import output, table
 
 COLOURS = {"RUNNING": "green", "STARTING": "yellow", "STOPPING": "yellow"}
@@ -28,8 +28,7 @@ def status() -> None:
         settings = load()
         supervisor = Supervisor(Places.of(settings))
         if not supervisor.alive():
-            say(screen, DOWN)
-            raise typer.Exit(STACK_DOWN)
+            raise StackDown(f"no supervisor answers for {settings.data_dir}")
         running, behind = supervisor.processes(), _lags(settings, screen)
         shown = table("process", "state", "pid", "port", "uptime", "lag")
         whole = True

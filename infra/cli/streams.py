@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from core.settings import load
-from infra.cli.exits import STACK_DOWN, exits, say
-from infra.cli.query_service import QueryService, StackDown, address
+from infra.cli.exits import exits
+from infra.cli.query_service import QueryService, address
 from infra.cli.tables import output, table
 
 
@@ -71,11 +71,5 @@ def shown_name(url: str) -> str:
 
 @contextmanager
 def _service() -> Iterator[QueryService]:
-    screen = Console(stderr=True)
-    with exits(screen):
-        try:
-            with closing(QueryService(address(load().query))) as service:
-                yield service
-        except StackDown as error:
-            say(screen, f"The stack is down: {error}. Start it with `sightline up`.")
-            raise typer.Exit(STACK_DOWN) from error
+    with exits(Console(stderr=True)), closing(QueryService(address(load().query))) as service:
+        yield service

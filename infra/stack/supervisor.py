@@ -127,7 +127,7 @@ def _running(info: dict[str, Any]) -> Running:
     return Running(info["name"], state, int(info["pid"]), float(info["start"]), uptime)
 
 
-def last_words(log: Path, most: int = 3) -> str:
+def last_words(log: Path, most: int = 6) -> str:
     """The last lines of a process's log."""
     try:
         with log.open("rb") as file:

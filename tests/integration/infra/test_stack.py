@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -110,7 +112,21 @@ def test_a_part_that_cannot_start_takes_the_others_down_and_is_quoted(machine: R
     (data / "meta.properties").write_text("version=1\nnode.id=7\ncluster.id=another\n")
     said = refused(machine)
     assert "kafka does not start" in said
-    assert "node.id" in said, "the reason stands in the broker's own words"
+    assert "Stored node id 7" in said, "the reason stands in the broker's own words"
+
+
+@pytest.mark.stack
+def test_a_start_that_is_cut_off_leaves_nothing(machine: Refusing) -> None:
+    settings, env = machine
+    command = [str(Path(sys.executable).with_name("sightline")), "up"]
+    starting = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    log = settings.data_dir / "log" / "supervisord.log"
+    eventually(lambda: log.exists() and "spawned: 'kafka'" in log.read_text())
+    starting.terminate()
+    _, said = starting.communicate(timeout=120)
+    assert starting.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in said
+    assert leftovers(Places.of(settings)) == []
 
 
 @pytest.mark.stack

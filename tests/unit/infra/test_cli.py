@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from core.errors import SetupError
 from core.settings import ClickHouse, Kafka, Settings, load, masked
 from infra.cli.config import toml
-from infra.cli.exits import exits
+from infra.cli.exits import StackDown, exits
 from infra.cli.logs import since, tail
 from infra.cli.main import app
 from infra.cli.status import duration
@@ -234,8 +234,14 @@ def test_an_error_is_a_sentence_and_its_code() -> None:
     with pytest.raises(Exception) as ended, exits(screen):
         raise KeyboardInterrupt
     assert getattr(ended.value, "exit_code", None) == 130
+    with pytest.raises(Exception) as ended, exits(screen):
+        raise StackDown("nobody answers")
+    assert getattr(ended.value, "exit_code", None) == 3
     assert isinstance(screen.file, io.StringIO)
-    assert screen.file.getvalue() == "no Java\n"
+    assert screen.file.getvalue().splitlines() == [
+        "no Java",
+        "The stack is down: nobody answers. Start it with `sightline up`.",
+    ]
 
 
 def test_waiting_is_said_now_and_then_where_nothing_can_be_overwritten() -> None:

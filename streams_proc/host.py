@@ -6,7 +6,6 @@ No Tables, no acknowledgements, no transactions: `streams_proc.line` commits. Se
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from faust.types import TP
 from core import log
 from core.errors import FatalError
 from core.settings import Settings
+from streams_proc.quiet import quieten
 from streams_proc.stage import Record, TopicPartition
 
 SESSION_S = 6.0
@@ -77,8 +77,7 @@ class FaustHost:
     async def start(self, line: Line) -> None:
         """Join the group and deliver to `line`."""
         self._line = line
-        for name in ("faust", "mode", "aiokafka"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+        quieten()
         self.app.finalize()
         await self.app.start()
         _log.info("joined", stage=self._name, topics=list(self._topics))

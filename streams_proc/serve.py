@@ -60,25 +60,32 @@ async def serve(
                 await host.stop()
 
 
-def run(name: str, main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
-    """Run a process's main coroutine; returns its exit code."""
+def run(name: str, main: Callable[[asyncio.Event], Awaitable[None]], at_error: Callable[[], object]) -> int:
+    """Run a process's main coroutine; returns its exit code.
+
+    Args:
+        at_error: called after the line that says why the process ends, before it is torn down.
+    """
+    return asyncio.run(_until_signal(name, main, at_error))
+
+
+async def _until_signal(
+    name: str, main: Callable[[asyncio.Event], Awaitable[None]], at_error: Callable[[], None]
+) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
     try:
-        asyncio.run(_until_signal(main))
+        await main(stopping)
     except TimeoutError:
         _log.warning("stopped with work unfinished; it is done again at the next start", stage=name)
     except Exception as error:  # whatever it is, the process ends with one line and is started again
         cause = _first(error)
         _log.error("stopped", stage=name, kind=type(cause).__name__, reason=str(cause), remedy=_remedy(name, cause))
+        at_error()
         return 1
     return 0
-
-
-async def _until_signal(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    await main(stopping)
 
 
 def _first(error: BaseException) -> BaseException:

@@ -17,6 +17,7 @@ from core.settings import load
 from core.topics import Topics
 from streams_proc.assemble import work
 from streams_proc.detect import DetectHandler
+from streams_proc.quiet import say_no_more
 from streams_proc.serve import run
 from streams_proc.stage import StatelessStage
 
@@ -62,7 +63,7 @@ def main() -> int:
         linger_s=settings.detect.linger_ms / 1000,
         in_flight=settings.detect.in_flight,
     )
-    return run("detect", lambda stopping: work(settings, stage, stopping))
+    return run("detect", lambda stopping: work(settings, stage, stopping), say_no_more)
 
 
 if __name__ == "__main__":

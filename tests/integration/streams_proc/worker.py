@@ -17,6 +17,7 @@ from core import log
 from core.settings import load
 from core.topics import Topics
 from streams_proc.assemble import work
+from streams_proc.quiet import say_no_more
 from streams_proc.serve import run
 from streams_proc.stage import Outcome, Output, Record, StatefulStage, StatelessStage
 
@@ -88,7 +89,7 @@ def main() -> int:
     else:
         handler = STATELESS[kind](topics.detections)
         stage = StatelessStage("copying", (topics.frames_live, topics.frames_batch), handler, 16, 0.005, 2)
-    return run(kind, lambda stopping: work(settings, stage, stopping, instance))
+    return run(kind, lambda stopping: work(settings, stage, stopping, instance), say_no_more)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,9 @@ def raising(error: BaseException) -> Callable[[asyncio.Event], Awaitable[None]]:
     ],
 )
 def test_the_exit_code_says_whether_it_ended_well(error: BaseException, code: int) -> None:
-    assert run("stage", raising(error)) == code
+    ended: list[int] = []
+    assert run("stage", raising(error), lambda: ended.append(1)) == code
+    assert len(ended) == code
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -39,7 +41,7 @@ def test_a_signal_asks_the_process_to_stop(number: signal.Signals) -> None:
         os.kill(os.getpid(), number)
         await stopping.wait()
 
-    assert run("stage", main) == 0
+    assert run("stage", main, lambda: pytest.fail("no error")) == 0
 
 
 def test_an_unknown_process_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

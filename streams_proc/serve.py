@@ -70,7 +70,7 @@ def run(name: str, main: Callable[[asyncio.Event], Awaitable[None]], at_error: C
 
 
 async def _until_signal(
-    name: str, main: Callable[[asyncio.Event], Awaitable[None]], at_error: Callable[[], None]
+    name: str, main: Callable[[asyncio.Event], Awaitable[None]], at_error: Callable[[], object]
 ) -> int:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

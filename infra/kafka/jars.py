@@ -30,7 +30,11 @@ def resolve(settings: Settings) -> Path:
                 raise SetupError("Maven is missing and Kafka's jars are not resolved yet: apt-get install maven")
             # a wrong checksum ends it, instead of the warning that is Maven's default
             command = [maven, "-B", "-q", "-C", "-f", str(POM), "dependency:copy-dependencies"]
-            run([*command, "-DincludeScope=runtime", f"-DoutputDirectory={target}"], "Kafka's jars cannot be resolved")
+            # absolute: Maven takes a relative folder from the pom's own
+            run(
+                [*command, "-DincludeScope=runtime", f"-DoutputDirectory={target.absolute()}"],
+                "Kafka's jars cannot be resolved",
+            )
     return lib_dir(settings)
 
 

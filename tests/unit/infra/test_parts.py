@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import SetupError
+from core.settings import Settings
+from infra.kafka import jars
 from infra.parts import is_settled, run, settled
 
 
@@ -67,3 +69,14 @@ def test_two_at_once_fetch_once(tmp_path: Path) -> None:
 def test_a_command_that_fails_says_its_last_words() -> None:
     with pytest.raises(SetupError, match=r"cannot be had \(sh -c ended with 3\): .*no route"):
         run(["sh", "-c", "echo begun; echo no route >&2; exit 3"], "the jars cannot be had")
+
+
+def test_jars_go_where_the_stack_looks_also_from_a_relative_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(jars.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(jars, "run", lambda command, complaint: commands.append(list(command)))
+    jars.resolve(Settings(data_dir=Path("rel")))
+    assert f"-DoutputDirectory={tmp_path}/rel/kafka/lib.part" in commands[0]

@@ -50,12 +50,19 @@ async def control(settings: Settings, stopping: asyncio.Event, instance: str | N
         lambda stream: embeddings().delete_stream(stream),
         lambda stream: media.delete_prefix(str(stream)),
     )
+    sweep = Sweep(
+        store,
+        media,
+        erase,
+        upload_ttl_s=settings.media.upload_ttl_s,
+        purge=lambda: analytics().purge_deleted(),
+    )
     stage = StatelessStage("control", (topics.stream_status,), StatusHandler(store), batch=500)
     backoff = Backoff()
     with contextlib.closing(KafkaPublisher(settings.kafka, "relay")) as publisher:
         beside = (
             Relay(store, publisher, topics.streams).run(backoff),
-            Sweep(store, media, erase, settings.media.upload_ttl_s).run(backoff),
+            sweep.run(backoff),
             Trim(KafkaLogs(settings.kafka), topics).run(backoff),
         )
         await work(settings, stage, stopping, instance, beside)

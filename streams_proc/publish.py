@@ -41,7 +41,7 @@ class Tally:
                 loop.call_soon_threadsafe(_wake, future)
 
     async def confirmed(self) -> None:
-        """Return once every output has arrived; nothing may be added meanwhile.
+        """Return once every output has arrived; more may be added only while one is open.
 
         Raises:
             BrokerUnavailable: an output was given up.

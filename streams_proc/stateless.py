@@ -97,7 +97,12 @@ class StatelessLine:
             if outcomes is None:
                 continue
             for (progress, record), outcome in zip(admitted, outcomes, strict=True):
-                await publish(self._means, record, outcome, self._tally)
+                tally = self._tally
+                # the record itself is open in the tally: a cut that begins between two of its
+                # outputs waits for both, because the next cut, which commits it, knows neither
+                tally.add()
+                await publish(self._means, record, outcome, tally)
+                tally.settle(None)
                 progress.done = record.offset + 1
             self._since_cut += len(admitted)
             if self._since_cut >= self._means.cut_messages:

@@ -91,6 +91,7 @@ class Sweep:
     Args:
         erase: each removes everything of a stream from one store.
         upload_ttl_s: age from which an upload that no stream names goes.
+        purge: takes what was erased off the disks; heavy, so once for all that is swept together.
     """
 
     def __init__(
@@ -98,19 +99,23 @@ class Sweep:
         records: Records,
         media: Media,
         erase: Sequence[Callable[[StreamId], Any]],
+        *,
         upload_ttl_s: float,
+        purge: Callable[[], None],
         clock: Clock = wall_clock,
     ) -> None:
         self._records = records
         self._media = media
         self._erase = erase
         self._upload_ttl_ms = int(upload_ttl_s * 1000)
+        self._purge = purge
         self._clock = clock
         self._once: set[StreamId] = set()
 
     def sweep(self) -> None:
         """Sweep what is due. Raises StoreUnavailable."""
         now = now_ms(self._clock)
+        finished: list[StreamId] = []
         for row in self._records.unswept(now - FIRST_MS):
             last = row.deleted_ms <= now - LAST_MS
             if last or row.stream_id not in self._once:
@@ -118,9 +123,13 @@ class Sweep:
                     erase(row.stream_id)
                 self._once.add(row.stream_id)
             if last:
-                self._records.mark_swept(row.stream_id)
-                self._once.discard(row.stream_id)
-                _log.info("swept", stream_id=str(row.stream_id))
+                finished.append(row.stream_id)
+        if finished:
+            self._purge()
+        for stream_id in finished:
+            self._records.mark_swept(stream_id)
+            self._once.discard(stream_id)
+            _log.info("swept", stream_id=str(stream_id))
         self._records.forget_tombstones(now - FORGET_MS)
 
     def drop_uploads(self) -> None:

@@ -186,12 +186,21 @@ class FakeMedia:
 def test_a_deleted_stream_is_swept_after_seconds_and_again_after_a_minute() -> None:
     now = [1000.0]
     erased: list[tuple[float, StreamId]] = []
+    purged: list[float] = []
     records = FakeRecords(Tombstone(A, 1_000_000))
-    sweep = Sweep(records, FakeMedia(), [lambda s: erased.append((now[0], s))], 60.0, lambda: now[0])
+    sweep = Sweep(
+        records,
+        FakeMedia(),
+        [lambda s: erased.append((now[0], s))],
+        upload_ttl_s=60.0,
+        purge=lambda: purged.append(now[0]),
+        clock=lambda: now[0],
+    )
     for at in (1001, 1006, 1011, 1055, 1061, 1066):
         now[0] = float(at)
         sweep.sweep()
     assert erased == [(1006.0, A), (1061.0, A)]
+    assert purged == [1061.0]
     assert records.tombstones == []
     assert records.forgotten == 1_066_000 - FORGET_MS
 
@@ -199,7 +208,9 @@ def test_a_deleted_stream_is_swept_after_seconds_and_again_after_a_minute() -> N
 def test_after_a_restart_an_old_tombstone_is_swept_once_for_good() -> None:
     erased: list[StreamId] = []
     records = FakeRecords(Tombstone(A, 0))
-    Sweep(records, FakeMedia(), [erased.append, erased.append], 60.0, lambda: 1e6).sweep()
+    Sweep(
+        records, FakeMedia(), [erased.append, erased.append], upload_ttl_s=60.0, purge=lambda: None, clock=lambda: 1e6
+    ).sweep()
     assert erased == [A, A]
     assert records.tombstones == []
 
@@ -207,7 +218,9 @@ def test_after_a_restart_an_old_tombstone_is_swept_once_for_good() -> None:
 def test_whole_uploads_that_nobody_used_go_with_their_bytes() -> None:
     records, media = FakeRecords(), FakeMedia()
     with pytest.raises(Enough):
-        asyncio.run(Sweep(records, media, [], 60.0, lambda: 1000.0).run(turns(1)))
+        asyncio.run(
+            Sweep(records, media, [], upload_ttl_s=60.0, purge=lambda: None, clock=lambda: 1000.0).run(turns(1))
+        )
     assert records.asked == [940_000]
     assert media.deleted == ["uploads/1"]
     assert [int(upload.upload_id) for upload in records.uploads] == [2, 3]

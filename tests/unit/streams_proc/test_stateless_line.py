@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from core.errors import BadMessage, FatalError, GapError, ModelUnavailable
+from streams_proc.publish import Tally
 from streams_proc.stage import Handler, Outcome, Output, Poison, Record, StatelessStage, TopicPartition
 from streams_proc.stateless import StatelessLine
 from tests.unit.streams_proc.stage_fakes import (
@@ -342,6 +344,47 @@ def test_stopping_waits_for_a_cut_under_way() -> None:
         b.line.stop()
         await settle()
         b.publisher.release()
+
+    bench.run(scene)
+    assert bench.group.position == {IN: 1}
+
+
+class Halting(FakePublisher):
+    """Takes the second output of a record only when told to."""
+
+    def __init__(self) -> None:
+        super().__init__(confirm=False)
+        self.go_on = asyncio.Event()
+
+    async def send(self, output: Output, tally: Tally, partition: int = -1) -> None:
+        if output.value == b"second":
+            await self.go_on.wait()
+        await super().send(output, tally, partition)
+
+
+class Twice:
+    async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
+        return [(Output("out", b"k", b"first"), Output("out", b"k", b"second")) for _ in records]
+
+
+def test_a_cut_between_two_outputs_of_a_record_waits_for_both() -> None:
+    bench = Bench(Twice(), cut_s=0.001)
+    publisher = bench.publisher = Halting()
+    bench.line._means = replace(bench.line._means, publisher=publisher)
+
+    async def scene(b: Bench) -> None:
+        b.offer(0)
+        await settle()
+        await asyncio.sleep(0.01)  # cuts by time begin, with the first output sent and the second waiting
+        publisher.release()
+        await settle()
+        publisher.go_on.set()
+        await settle()
+        await asyncio.sleep(0.01)
+        assert publisher.values("out") == [b"first", b"second"]
+        assert b.group.committed == [], "the second output is not confirmed yet"
+        publisher.release()
+        await settle()
 
     bench.run(scene)
     assert bench.group.position == {IN: 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -28,11 +29,21 @@ class DetectLag:
     """Unread records of some partitions of a topic, by the committed offsets of the group `detect`."""
 
     def __init__(self, kafka: Kafka, topic: str, partitions: tuple[int, ...]) -> None:
-        self._consumer: Consumer = clients.consumer(kafka, "ingest-backlog", READER_GROUP)
+        self._connect = partial(clients.consumer, kafka, "ingest-backlog", READER_GROUP)
+        self._consumer: Consumer = self._connect()
         self._places = [TopicPartition(topic, partition) for partition in partitions]
 
     def count(self) -> int:
         """Unread records now; from the oldest kept one where nothing is committed. Raises KafkaException."""
+        try:
+            return self._count()
+        except KafkaException:
+            # a client that has lost sight of a partition may never see it again; a new one does
+            self._consumer.close()
+            self._consumer = self._connect()
+            raise
+
+    def _count(self) -> int:
         unread = 0
         for place in self._consumer.committed(self._places, timeout=TIMEOUT_S):
             low, high = self._consumer.get_watermark_offsets(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -23,6 +24,9 @@ from core.topics import Topics
 from ingest.offsets import bounds
 
 log = get(__name__)
+ANSWER_S = 4.0
+"""Less than a reader's lease: a host that waits for the broker still renews it."""
+
 State = Literal["running", "done", "failure", "stop"]
 
 
@@ -72,7 +76,8 @@ class ProgressLog:
 
     def __init__(self, kafka: Kafka) -> None:
         self._topic = Topics.of(kafka).ingest_progress
-        self._consumer = clients.consumer(kafka, "ingest-progress", "ingest-progress-readers")
+        self._connect = partial(clients.consumer, kafka, "ingest-progress", "ingest-progress-readers")
+        self._consumer = self._connect()
         self._next: dict[int, int] = {}
         self._found: dict[int, dict[str, Checkpoint]] = {}
 
@@ -81,34 +86,40 @@ class ProgressLog:
         self._next = {p: self._next.get(p, 0) for p in partitions}
         self._found = {p: self._found.get(p, {}) for p in partitions}
 
-    def of(self, partition: int, stream: str, timeout_s: float = 30.0) -> Checkpoint | None:
+    def of(self, partition: int, stream: str, timeout_s: float = ANSWER_S) -> Checkpoint | None:
         """The newest checkpoint of `stream`, as of now. Raises BrokerUnavailable."""
         self._catch_up(partition, timeout_s)
         return self._found[partition].get(stream)
 
-    def all(self, partition: int, timeout_s: float = 30.0) -> dict[str, Checkpoint]:
+    def all(self, partition: int, timeout_s: float = ANSWER_S) -> dict[str, Checkpoint]:
         """Newest checkpoints of the partition by stream id, as of now. Raises BrokerUnavailable."""
         self._catch_up(partition, timeout_s)
         return dict(self._found[partition])
 
     def _catch_up(self, partition: int, timeout_s: float) -> None:
+        try:
+            self._read_on(partition, timeout_s)
+        except (KafkaException, BrokerUnavailable) as error:
+            # a client that has lost sight of a partition may never see it again; a new one does
+            self._consumer.close()
+            self._consumer = self._connect()
+            raise BrokerUnavailable(f"{self._topic} cannot be read: {error}") from error
+
+    def _read_on(self, partition: int, timeout_s: float) -> None:
         until = time.monotonic() + timeout_s
         place = TopicPartition(self._topic, partition)
-        try:
-            low, high = bounds(self._consumer, self._topic, partition, timeout_s)
-            start = max(self._next[partition], low)
-            if start >= high:
-                return
-            self._consumer.assign([TopicPartition(self._topic, partition, start)])
-            while (position := self._position(place, start)) < high:
-                if time.monotonic() > until:
-                    raise BrokerUnavailable(f"{self._topic} cannot be read to its end")
-                for message in self._consumer.consume(500, timeout=0.5):
-                    if message.error() is None:
-                        self._note(partition, message.key(), message.value())
-            self._next[partition] = position
-        except KafkaException as error:
-            raise BrokerUnavailable(f"{self._topic} cannot be read: {error}") from error
+        low, high = bounds(self._consumer, self._topic, partition, timeout_s)
+        start = max(self._next[partition], low)
+        if start >= high:
+            return
+        self._consumer.assign([TopicPartition(self._topic, partition, start)])
+        while (position := self._position(place, start)) < high:
+            if time.monotonic() > until:
+                raise BrokerUnavailable("its end was not reached in time")
+            for message in self._consumer.consume(500, timeout=0.5):
+                if message.error() is None:
+                    self._note(partition, message.key(), message.value())
+        self._next[partition] = position
 
     def _position(self, place: TopicPartition, start: int) -> int:
         offset: int = self._consumer.position([place])[0].offset

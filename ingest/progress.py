@@ -12,7 +12,7 @@ from functools import partial
 from typing import Literal
 
 import msgspec
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from core import kafka as clients
 from core.errors import BadMessage, BrokerUnavailable
@@ -76,7 +76,8 @@ class ProgressLog:
 
     def __init__(self, kafka: Kafka) -> None:
         self._topic = Topics.of(kafka).ingest_progress
-        self._connect = partial(clients.consumer, kafka, "ingest-progress", "ingest-progress-readers")
+        eof = {"enable.partition.eof": True}
+        self._connect = partial(clients.consumer, kafka, "ingest-progress", "ingest-progress-readers", **eof)
         self._consumer = self._connect()
         self._next: dict[int, int] = {}
         self._found: dict[int, dict[str, Checkpoint]] = {}
@@ -107,23 +108,24 @@ class ProgressLog:
 
     def _read_on(self, partition: int, timeout_s: float) -> None:
         until = time.monotonic() + timeout_s
-        place = TopicPartition(self._topic, partition)
         low, high = bounds(self._consumer, self._topic, partition, timeout_s)
-        start = max(self._next[partition], low)
-        if start >= high:
+        position = max(self._next[partition], low)
+        if position >= high:
             return
-        self._consumer.assign([TopicPartition(self._topic, partition, start)])
-        while (position := self._position(place, start)) < high:
+        self._consumer.assign([TopicPartition(self._topic, partition, position)])
+        while position < high:
             if time.monotonic() > until:
                 raise BrokerUnavailable("its end was not reached in time")
-            for message in self._consumer.consume(500, timeout=0.5):
-                if message.error() is None:
-                    self._note(partition, message.key(), message.value())
+            # one by one: asking for many waits until there are so many, or the time is over
+            message = self._consumer.poll(0.5)
+            if message is None:
+                continue
+            if message.error() is None:
+                self._note(partition, message.key(), message.value())
+                position = message.offset() + 1
+            elif message.error().code() == KafkaError._PARTITION_EOF:
+                position = high  # the last records before it have been compacted away
         self._next[partition] = position
-
-    def _position(self, place: TopicPartition, start: int) -> int:
-        offset: int = self._consumer.position([place])[0].offset
-        return offset if offset >= 0 else start
 
     def _note(self, partition: int, key: bytes, value: bytes | None) -> None:
         name = key.decode("utf-8", "replace")

@@ -15,8 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from core.settings import ClickHouse, Ingest, Kafka, Models, Query, Settings, Stack
+
+# timings never decide a test, on a slow machine neither
+hypothesis_settings.register_profile("sightline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("sightline")
 
 ROOT = Path(__file__).parent.parent
 PARTS = ROOT / "var"

@@ -44,7 +44,7 @@ def comparable(result: dict[str, Any]) -> dict[str, Any]:
         "ledger": result["ledger"],
         "errors": result["errors"],
         "objects": result["objects"],
-        "tracks": result["tracks"],
+        "tracks": [{key: value for key, value in track.items() if key != "image"} for track in result["tracks"]],
         "events": [
             {key: value for key, value in event.items() if key not in ("event_id", "image")}
             for event in result["events"]

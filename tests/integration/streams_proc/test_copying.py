@@ -56,6 +56,7 @@ def test_a_worker_that_ends_well_finishes_commits_and_repeats_nothing(kafka: Kaf
             assert worker.end() == 0
             assert "Traceback" not in worker.log
         worker = start("worker", "copying")
+        worker.until("joined")  # a signal that comes while Python still imports ends it by that signal
         out.until(lambda m: complete(m, 450), "all outputs")
         assert worker.end() == 0
         assert len(out.read(1.0)) == 450 * len(KEYS)

@@ -21,6 +21,8 @@ from core.errors import ConfigError
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+VariableValue = Annotated[str, Field(pattern=r"^[^\"'\n]*$")]  # as supervisord's configuration can hold it
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -36,6 +38,9 @@ class Kafka(Section):
     bootstrap: str = Field("", description="host:port list; empty: the one of the local stack")
     host: str = "127.0.0.1"
     port: Port = 9092
+    advertised: str = Field(
+        "", description="host:port at which clients reach the local broker; empty: where it listens"
+    )
     controller_port: Port = 9093
     heap_mb: Count = Field(384, description="Java heap of the local broker, MiB")
     prefix: str = Field("sightline.", description="before every topic's and consumer group's name")
@@ -211,6 +216,10 @@ class Stack(Section):
     detect_workers: Count = 1
     analyse_workers: Count = 1
     ingest_hosts: Count = 1
+    environment: dict[str, dict[VariableName, VariableValue]] = Field(
+        default_factory=dict,
+        description="variables of single processes by name, such as a GPU for one worker; not for secrets",
+    )
 
 
 class Settings(BaseSettings):

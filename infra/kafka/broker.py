@@ -58,7 +58,7 @@ def properties(settings: Settings, data: Path) -> str:
         "controller.quorum.voters": f"1@{kafka.host}:{kafka.controller_port}",
         "controller.listener.names": "CONTROLLER",
         "listeners": f"PLAINTEXT://{kafka.host}:{kafka.port},CONTROLLER://{kafka.host}:{kafka.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{kafka.host}:{kafka.port}",
+        "advertised.listeners": f"PLAINTEXT://{kafka.advertised or f'{kafka.host}:{kafka.port}'}",
         "log.dirs": data,
         "auto.create.topics.enable": "false",
         "num.partitions": kafka.partitions,

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from core.errors import ConfigError
 from core.settings import Settings
 from infra.stack.places import Places
 from infra.stack.processes import Process, all_processes
@@ -18,7 +19,15 @@ LOG_FILES = 3
 
 
 def text(settings: Settings, places: Places) -> str:
-    """The whole configuration. Nothing starts by itself: `up` starts each when what it needs is ready."""
+    """The whole configuration. Nothing starts by itself: `up` starts each when what it needs is ready.
+
+    Raises:
+        ConfigError: variables for a process that there is not.
+    """
+    processes = all_processes(settings)
+    unknown = settings.stack.environment.keys() - {process.name for process in processes}
+    if unknown:
+        raise ConfigError(f"stack.environment names {', '.join(sorted(unknown))}, which this stack does not have")
     return "".join(
         [
             _section(
@@ -39,7 +48,7 @@ def text(settings: Settings, places: Places) -> str:
                 "rpcinterface:supervisor",
                 {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
             ),
-            *(_program(process, settings, places) for process in all_processes(settings)),
+            *(_program(process, settings, places) for process in processes),
         ]
     )
 
@@ -73,15 +82,16 @@ def _program(process: Process, settings: Settings, places: Places) -> str:
             "stdout_logfile_maxbytes": LOG_BYTES,
             "stdout_logfile_backups": LOG_FILES,
             "redirect_stderr": "true",
-            **_environment(process),
+            **_environment(process, settings),
         },
     )
 
 
-def _environment(process: Process) -> dict[str, object]:
-    if not process.environment:
+def _environment(process: Process, settings: Settings) -> dict[str, object]:
+    variables = {**dict(process.environment), **settings.stack.environment.get(process.name, {})}
+    if not variables:
         return {}
-    return {"environment": ",".join(f'{name}="{value}"' for name, value in process.environment)}
+    return {"environment": ",".join(f'{name}="{value}"' for name, value in variables.items())}
 
 
 def _section(name: str, values: Mapping[str, object]) -> str:

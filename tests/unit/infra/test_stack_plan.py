@@ -7,7 +7,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+from supervisor.datatypes import dict_of_key_value_pairs
 
+from core.errors import ConfigError
 from core.settings import ClickHouse, Kafka, Models, Query, Settings, Stack
 from infra.stack.configuration import text, variables
 from infra.stack.places import LONGEST_SOCKET_PATH, Places
@@ -104,6 +106,18 @@ def test_the_configuration_restarts_and_rotates(tmp_path: Path) -> None:
         assert program["stopwaitsecs"] == "7"
         assert program["stdout_logfile"] == str(tmp_path / "log" / f"{name}.log")
         assert int(program["stdout_logfile_backups"]) > 0
+
+
+def test_one_process_gets_variables_of_its_own(tmp_path: Path) -> None:
+    own = {"detect": {"CUDA_VISIBLE_DEVICES": "1,2", "NOTE": "50% of it"}}
+    parser = configured(Settings(data_dir=tmp_path, stack=Stack(environment=own)))
+    assert dict_of_key_value_pairs(parser["program:detect"]["environment"]) == own["detect"]
+    assert "environment" not in parser["program:analyse"]
+
+
+def test_variables_for_a_process_that_is_not_there_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="detect-2"):
+        configured(Settings(data_dir=tmp_path, stack=Stack(environment={"detect-2": {"A": "b"}})))
 
 
 def test_a_folder_with_odd_letters_survives_the_configuration(tmp_path: Path) -> None:

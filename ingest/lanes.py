@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from core.errors import Backlogged, Oversized, RunStopped
 from core.ids import Seq
 from core.messages import Frame, encode_frame
 from ingest.backlog import Backlog
@@ -55,7 +56,7 @@ class Numbering:
         numbered = msgspec.structs.replace(frame, seq=Seq(self._next))
         value = encode_frame(numbered)
         if len(value) + RECORD_OVERHEAD > self._max_bytes:
-            self._ledger.dropped("too_large")
+            self._ledger.dropped(Oversized)
             return
         self._next += 1
         self.publisher.frame(numbered, value)
@@ -78,7 +79,7 @@ class BatchLane:
         """Hand over when there is room; not at all when the run is being stopped meanwhile."""
         while self._numbering.blocked(frame):
             if not self._wait(WAIT_S):
-                self._ledger.dropped("stopped")
+                self._ledger.dropped(RunStopped)
                 return
         self._numbering.send(frame)
 
@@ -110,7 +111,7 @@ class LiveLane:
         with self._lock:
             while self._bytes > self._bound and len(self._queue) > 1:
                 self._bytes -= len(self._queue.popleft().jpeg)
-                self._ledger.dropped("backlog")
+                self._ledger.dropped(Backlogged)
 
     def pump(self) -> None:
         """Hand over waiting frames while there is room; called while no frame comes, too."""
@@ -126,6 +127,6 @@ class LiveLane:
         with self._lock:
             while self._queue:
                 self._queue.popleft()
-                self._ledger.dropped("backlog")
+                self._ledger.dropped(Backlogged)
             self._bytes = 0
         self._numbering.publisher.flush()

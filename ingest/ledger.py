@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
+from core.errors import DroppedFrame, policy_of
 from core.messages import IngestCounts, Lane, StreamProblem
 from core.metrics import counter
 
@@ -51,8 +52,9 @@ class Ledger:
             self._published += 1
         self._count("published")
 
-    def dropped(self, reason: str) -> None:
-        """A read frame was given up."""
+    def dropped(self, why: type[DroppedFrame]) -> None:
+        """A read frame was given up; it is counted under the reason that the table of errors has for it."""
+        reason = policy_of(why).reason
         with self._lock:
             self._dropped[reason] += 1
         counter("sightline_ingest_dropped_total").labels(self._lane, reason).inc()

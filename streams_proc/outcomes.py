@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from core.errors import PoisonError
+from core.errors import Handling, SightlineError, handling_of
 from streams_proc.stage import Poison, Record
 
 T = TypeVar("T")
@@ -17,6 +17,8 @@ def decode_each(records: Sequence[Record], decode: Callable[[Record], T]) -> lis
     for record in records:
         try:
             messages.append(decode(record))
-        except PoisonError as error:
+        except SightlineError as error:
+            if handling_of(error) is not Handling.DEAD_LETTER:
+                raise
             messages.append(Poison(error))
     return messages

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from core import log
-from core.errors import SnapshotError
+from core.errors import policy_of
 from streams_proc.host import FaustHost
 from streams_proc.host import Line as Delivery
 
@@ -81,20 +81,20 @@ async def _until_signal(
     except TimeoutError:
         _log.warning("stopped with work unfinished; it is done again at the next start", stage=name)
     except Exception as error:  # whatever it is, the process ends with one line and is started again
-        cause = _first(error)
-        _log.error("stopped", stage=name, kind=type(cause).__name__, reason=str(cause), remedy=_remedy(name, cause))
+        cause = first_cause(error)
+        _log.error("stopped", stage=name, kind=type(cause).__name__, reason=str(cause), remedy=remedy_of(name, cause))
         at_error()
         return 1
     return 0
 
 
-def _first(error: BaseException) -> BaseException:
+def first_cause(error: BaseException) -> BaseException:
+    """The first error of a group of errors, however deep; any other error itself."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
-def _remedy(name: str, error: BaseException) -> str:
-    if isinstance(error, SnapshotError):
-        return f"python -m streams_proc {name} --replay  # begins again with the first record that is still kept"
-    return ""
+def remedy_of(name: str, error: BaseException) -> str:
+    """How to go on after `error` has stopped the stage `name`; empty when there is nothing special to do."""
+    return policy_of(error).remedy.format(stage=name)

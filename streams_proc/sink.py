@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from core.errors import NotFound, PoisonError
+from core.errors import Handling, NotFound, SightlineError, handling_of
 from core.ids import Run, StreamId
 from core.messages import DetectionsMessage, EventsMessage, RunBegin, RunEnd, TracksMessage
 from core.metrics import counter, histogram
@@ -50,7 +50,9 @@ class Rows(Generic[T]):
 def _write_divided(write: Callable[[Sequence[T]], None], messages: list[T], places: list[int]) -> dict[int, Poison]:
     try:
         write(messages)
-    except PoisonError as error:
+    except SightlineError as error:
+        if handling_of(error) is not Handling.DEAD_LETTER:
+            raise
         if len(messages) == 1:
             return {places[0]: Poison(error)}
         middle = len(messages) // 2

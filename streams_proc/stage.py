@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
-from core.errors import PoisonError
+from core.errors import SightlineError
 
 
 class TopicPartition(NamedTuple):
@@ -59,11 +59,11 @@ class Poison:
     """In place of a record's outputs: the record can never succeed and goes to the dead letters.
 
     Attributes:
-        error: why.
+        error: why; one whose policy is to be a dead letter.
         outputs: published in the record's place, so that whoever reads on has no gap.
     """
 
-    error: PoisonError
+    error: SightlineError
     outputs: Sequence[Output] = ()
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 from ingest_fakes import STREAM, FakeClock, spec
 
-from core.errors import BadMessage
+from core.errors import Backlogged, BadMessage
 from core.ids import Run
 from core.messages import IngestCounts, RunEnd
 from core.settings import Settings
@@ -116,7 +116,7 @@ def test_counts_are_settled_by_what_is_on_the_topic() -> None:
 def test_a_ledger_goes_on_from_the_counts_it_is_given() -> None:
     ledger = Ledger("live", IngestCounts(decoded=3, sampled_out=1, read=2, published=1, dropped={"backlog": 1}))
     ledger.decoded(1.0, read=True)
-    ledger.dropped("backlog")
+    ledger.dropped(Backlogged)
     ledger.decoded(1.1, read=False)
     assert ledger.counts == IngestCounts(decoded=5, sampled_out=2, read=3, published=1, dropped={"backlog": 2})
 

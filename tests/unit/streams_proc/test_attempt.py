@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from core.errors import FatalError, StoreUnavailable
-from streams_proc.attempt import LONGEST_S, Backoff, attempt
+from core.errors import CircuitOpen, FatalError, StoreUnavailable, policy_of
+from streams_proc.attempt import Backoff, attempt
 
 
 def test_what_fails_for_now_is_made_again_with_growing_waits() -> None:
@@ -23,7 +23,7 @@ def test_what_fails_for_now_is_made_again_with_growing_waits() -> None:
     assert asyncio.run(attempt(call, "s", backoff=Backoff(sleep, lambda: 1.0))) == "answer"
     assert waits[:4] == [0.1, 0.2, 0.4, 0.8]
     assert len(waits) == 45
-    assert waits[-1] == LONGEST_S
+    assert waits[-1] == policy_of(StoreUnavailable).longest_s == 5.0
 
 
 def test_jitter_never_more_than_halves() -> None:
@@ -32,8 +32,9 @@ def test_jitter_never_more_than_halves() -> None:
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    asyncio.run(Backoff(sleep, lambda: 0.0).wait(1))
-    assert waits == [0.05]
+    asyncio.run(Backoff(sleep, lambda: 0.0).wait(1, policy_of(StoreUnavailable)))
+    asyncio.run(Backoff(sleep, lambda: 0.0).wait(1, policy_of(CircuitOpen)))
+    assert waits == [0.05, 0.5]
 
 
 def test_it_ends_when_nobody_wants_the_answer_any_more() -> None:

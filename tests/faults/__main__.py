@@ -1,0 +1,83 @@
+"""`python -m tests.faults`: the fault suite, and docs/reliability.md's table.
+
+A campaign deals a shuffled deck of faults over rounds of load until the deck is empty; the seed
+gives the same deck and the same pauses. Faults that need a stack of their own come after it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.faults import report, special
+from tests.faults.campaign import Campaign, Figures
+from tests.faults.faults import Fault, catalogue
+from tests.faults.load import Service
+from tests.faults.rig import standing
+
+KILLS = 20
+OTHERS = 3
+
+
+def deck(chance: random.Random, only: str, kills: int, others: int) -> list[Fault]:
+    """Each kill so many times, each other fault so many, shuffled."""
+    faults = [fault for fault in catalogue() if only in fault.name]
+    dealt = [f for f in faults for _ in range(kills if f.name.startswith("kill -9") else others)]
+    chance.shuffle(dealt)
+    return dealt
+
+
+def say(line: str) -> None:
+    """With the time, at once."""
+    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+
+
+def main() -> int:
+    """Run it; 0 when every promise held."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=90.0, help="no new round after so many")
+    parser.add_argument("--kills", type=int, default=KILLS, help="of each process")
+    parser.add_argument("--others", type=int, default=OTHERS, help="times each other fault")
+    parser.add_argument("--only", default="", help="faults whose name holds this")
+    parser.add_argument("--special", nargs="*", choices=special.NAMES, default=list(special.NAMES))
+    parser.add_argument("--report", type=Path, help="write the table there, such as docs/reliability.md")
+    chosen = parser.parse_args()
+    shared = Path(os.environ.get("SIGHTLINE_SHARED", ROOT.parent / "shared")).resolve()
+    if not shared.is_dir():
+        sys.exit(f"the test data is not at {shared}: set SIGHTLINE_SHARED to its folder")
+    begun = time.monotonic()
+    figures = Figures()
+    with tempfile.TemporaryDirectory(prefix="sightline-faults-", ignore_cleanup_errors=True) as folder:
+        chance = random.Random(chosen.seed)
+        dealt = deck(chance, chosen.only, chosen.kills, chosen.others)
+        if dealt:
+            with standing(Path(folder) / "main") as rig:
+                service = Service(rig.url, shared)
+                campaign = Campaign(rig, service, chosen.seed, say)
+                figures = campaign.figures
+                campaign.prepare()
+                while dealt and time.monotonic() - begun < chosen.minutes * 60:
+                    verdict = campaign.round(dealt)
+                    say(f"round {figures.rounds}: {'as promised' if verdict.good else verdict}; {len(dealt)} to go")
+                service.close()
+        for name in chosen.special:
+            say(name)
+            special.RUNS[name](Path(folder) / name, special.Course(shared, chosen.seed, figures, say))
+    minutes = (time.monotonic() - begun) / 60
+    text = report.section(figures, chosen.seed, minutes, f"python -m tests.faults --seed {chosen.seed}")
+    print(text)
+    if chosen.report:
+        report.write(chosen.report, text)
+    late = sum(tally.slow for tally in figures.tallies.values())
+    return 1 if figures.bad_rounds or late else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

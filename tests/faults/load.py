@@ -1,0 +1,166 @@
+"""The load: tasks on the batch lane, files at their own pace on the live lane, submitted and waited for as users do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import httpx
+
+from core.ids import StreamId
+
+T = TypeVar("T")
+PATIENCE_S = 300.0
+POLL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A video and how it is analysed.
+
+    Attributes:
+        fps: 0: every frame.
+        parameters: of `object_detection`.
+        seconds: how long it plays; 0 where nobody asks.
+    """
+
+    file: str
+    fps: float = 0.0
+    parameters: tuple[tuple[str, Any], ...] = ()
+    analytics: tuple[str, ...] = ("object_detection",)
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Shown in reports."""
+        return Path(self.file).stem
+
+    def task(self, url: str) -> dict[str, Any]:
+        """Body of ``POST /1/videosdk``."""
+        return {
+            "deferred_task": {"enable": 1},
+            "video": {"url": url, "fps": self.fps},
+            "analytics": [
+                {"analytic_name": name, "parameters": {"parameters": self._of(name)}} for name in self.analytics
+            ],
+        }
+
+    def stream(self, url: str) -> dict[str, Any]:
+        """Body of ``POST /query/v1/streams``."""
+        return {
+            "url": url,
+            "name": self.name,
+            "fps": self.fps,
+            "realtime": True,
+            "analytics": [{"name": name, "parameters": self._of(name)} for name in self.analytics],
+        }
+
+    def _of(self, analytic: str) -> dict[str, Any]:
+        return dict(self.parameters) if analytic == "object_detection" else {}
+
+
+ANY = (("labels", "any"),)
+TASKS = (
+    Clip("data/videos/intel/car-detection.mp4", parameters=ANY),
+    Clip("data/videos/intel/preview/person-bicycle-car-detection.gif"),
+    Clip("data/videos/intel/preview/worker-zone-detection.gif", analytics=("object_detection", "people_count")),
+)
+STREAMS = (
+    Clip("data/videos/intel/car-detection.mp4", fps=5.0, parameters=ANY, seconds=30.2),
+    Clip("data/videos/intel/bottle-detection.mp4", fps=5.0, parameters=ANY, seconds=39.8),
+    Clip("data/videos/iscc/demo.mkv", fps=5.0, parameters=ANY, seconds=60.1),
+)
+
+
+class Service:
+    """The query service, asked again while it does not answer."""
+
+    def __init__(self, url: str, shared: Path) -> None:
+        self._http = httpx.Client(base_url=url, timeout=20.0, trust_env=False)
+        self._shared = shared
+        self._uploads: dict[str, str] = {}
+
+    def upload(self, clip: Clip) -> str:
+        """The video's address, uploaded once."""
+        if clip.file not in self._uploads:
+            file = self._shared / clip.file
+            self._uploads[clip.file] = self._insist(
+                lambda: self._http.post(
+                    "/query/v1/videos",
+                    params={"name": file.name},
+                    content=file.read_bytes(),
+                    headers={"Content-Type": "application/octet-stream"},
+                )
+            ).json()["url"]
+        return self._uploads[clip.file]
+
+    def submit(self, clip: Clip) -> StreamId:
+        """Begin a task."""
+        answer = self._insist(lambda: self._http.post("/1/videosdk", json=clip.task(self.upload(clip))))
+        return StreamId(UUID(answer.json()["task_id"]))
+
+    def watch(self, clip: Clip) -> StreamId:
+        """Begin a stream."""
+        answer = self._insist(lambda: self._http.post("/query/v1/streams", json=clip.stream(self.upload(clip))))
+        return StreamId(UUID(answer.json()["stream_id"]))
+
+    def task(self, task: StreamId) -> dict[str, Any]:
+        """How far it is."""
+        found: dict[str, Any] = self._insist(lambda: self._http.get(f"/query/v1/tasks/{task}")).json()
+        return found
+
+    def ledgers(self, streams: Sequence[StreamId]) -> list[dict[str, Any]]:
+        """The ledger of every run of these."""
+        params = {"stream_ids": ",".join(map(str, streams)), "limit": "200"}
+        found: list[dict[str, Any]] = self._insist(lambda: self._http.get("/query/v1/ledger", params=params)).json()[
+            "items"
+        ]
+        return found
+
+    def forget(self, tasks: Sequence[StreamId], streams: Sequence[StreamId]) -> None:
+        """Delete them and what they left."""
+        for kind, ids in (("tasks", tasks), ("streams", streams)):
+            for each in ids:
+                self._insist(partial(self._http.delete, f"/query/v1/{kind}/{each}"), (404,))
+
+    def alive(self) -> bool:
+        """Whether it answers now."""
+        try:
+            return self._http.get("/ready", timeout=2.0).is_success
+        except httpx.HTTPError:
+            return False
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def _insist(self, send: Callable[[], httpx.Response], fine: tuple[int, ...] = ()) -> httpx.Response:
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                answer = send()
+                if answer.is_success or answer.status_code in fine:
+                    return answer
+                said = f"{answer.status_code} {answer.text[:300]}"
+                if not answer.is_server_error:
+                    raise AssertionError(said)
+            except httpx.HTTPError as error:
+                said = repr(error)
+            assert time.monotonic() < until, f"the query service does not answer for {PATIENCE_S:.0f} s: {said}"
+            time.sleep(POLL_S)
+
+
+def until(done: Callable[[], T | None], what: str, seconds: float = PATIENCE_S) -> T:
+    """The first answer that is not None or False."""
+    end = time.monotonic() + seconds
+    while True:
+        found = done()
+        if found:
+            return found
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
+        time.sleep(POLL_S)

@@ -1,0 +1,122 @@
+"""A TCP proxy between processes and a server, whose wires can be cut, slowed, or cut in one direction."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+Direction = Literal["to_server", "from_server"]
+BOTH: frozenset[Direction] = frozenset({"to_server", "from_server"})
+LOOK_AGAIN_S = 0.05
+PIECE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a wire does to the bytes of some client.
+
+    Attributes:
+        client: process whose connections are meant; None: everybody but this process.
+        held: directions in which nothing arrives; as on a real network nothing of a connection is
+            lost, it comes when the wire is whole again, if anybody still waits for it.
+        delay_s: before each piece, in both directions.
+    """
+
+    client: str | None
+    held: frozenset[Direction] = frozenset()
+    delay_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Wire:
+    """One server's proxy."""
+
+    name: str
+    port: int
+    target: int
+    rules: list[Rule] = field(default_factory=list)
+
+    def delay(self, client: str, direction: Direction) -> float | None:
+        """Seconds that a piece waits; None: until a rule ends."""
+        mine = [rule for rule in self.rules if client and rule.client in (None, client)]
+        if any(direction in rule.held for rule in mine):
+            return None
+        return sum(rule.delay_s for rule in mine)
+
+
+class Proxies:
+    """The wires to all servers, served by a thread of their own.
+
+    Args:
+        who: name of the process that has a local port; empty for one that no rule is about.
+    """
+
+    def __init__(self, wires: dict[str, Wire], who: Callable[[int], str]) -> None:
+        self.wires = wires
+        self._who = who
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxies", daemon=True)
+
+    def start(self) -> None:
+        """Listen."""
+        self._thread.start()
+        for wire in self.wires.values():
+            asyncio.run_coroutine_threadsafe(self._listen(wire), self._loop).result(10)
+
+    def stop(self) -> None:
+        """Serve nothing any more."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    @contextlib.contextmanager
+    def ruled(self, wire: str, rule: Rule) -> Iterator[None]:
+        """The rule holds within the block."""
+        rules = self.wires[wire].rules
+        rules.append(rule)
+        try:
+            yield
+        finally:
+            rules.remove(rule)
+
+    async def _listen(self, wire: Wire) -> None:
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError):
+                await self._carry(wire, reader, writer)
+
+        await asyncio.start_server(connected, "127.0.0.1", wire.port, limit=PIECE)
+
+    async def _carry(self, wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            client = await asyncio.to_thread(self._who, writer.get_extra_info("peername")[1])
+            theirs, ours = await asyncio.open_connection("127.0.0.1", wire.target, limit=PIECE)
+        except OSError:
+            writer.transport.abort()  # as refused as through a proxy it can be
+            return
+        try:
+            pumps = (
+                asyncio.create_task(_pump(wire, client, "to_server", reader, ours)),
+                asyncio.create_task(_pump(wire, client, "from_server", theirs, writer)),
+            )
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+        finally:
+            for end in (writer, ours):
+                end.transport.abort()
+
+
+async def _pump(
+    wire: Wire, client: str, direction: Direction, source: asyncio.StreamReader, target: asyncio.StreamWriter
+) -> None:
+    while data := await source.read(PIECE):
+        while (delay := wire.delay(client, direction)) is None:  # noqa: ASYNC110  # rules come and go
+            await asyncio.sleep(LOOK_AGAIN_S)
+        if delay:
+            await asyncio.sleep(delay)
+        target.write(data)
+        await target.drain()

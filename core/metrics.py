@@ -91,9 +91,15 @@ DEFINITIONS = (
         ("stage", "reason"),
     ),
     Metric(
+        "sightline_stage_halted",
+        "gauge",
+        "1 while a stage stands still because too many of its records became dead letters.",
+        ("stage",),
+    ),
+    Metric(
         "sightline_ledger_imbalance",
         "gauge",
-        "Frames by which the last finished run's ledger did not sum; 0 is right.",
+        "Frames by which ledgers of finished runs do not sum, over all runs that are kept; 0 is right.",
         (),
     ),
     Metric(

@@ -184,6 +184,13 @@ class Sink(Section):
     batch_s: Seconds = 0.5
 
 
+class DeadLetters(Section):
+    """How many records a stage may put aside before it stops instead."""
+
+    in_a_row: Count = Field(100, description="dead letters without a record between that succeeds")
+    per_minute: Count = Field(1000, description="dead letters of one process within a minute")
+
+
 class Query(Section):
     """The HTTP service."""
 
@@ -239,6 +246,7 @@ class Settings(BaseSettings):
     detect: Detect = Detect()
     analyse: Analyse = Analyse()
     sink: Sink = Sink()
+    dead_letters: DeadLetters = DeadLetters()
     query: Query = Query()
     telemetry: Telemetry = Telemetry()
     stack: Stack = Stack()

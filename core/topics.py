@@ -8,6 +8,7 @@ from core.settings import Kafka
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+HEADERS_BYTES = 64 * 1024
 KEEP = -1
 
 
@@ -29,8 +30,8 @@ class Topic:
 class Topics:
     """Every topic's full name.
 
-    `ingest_progress` and `snapshots_*` are internal and compacted: where a run's reading stands,
-    and the state of a stage.
+    `ingest_progress`, `snapshots_*` and `dead_letter_marks` are internal and compacted: where a run's
+    reading stands, the state of a stage, and what has become of dead letters.
     """
 
     streams: str
@@ -41,6 +42,7 @@ class Topics:
     events: str
     stream_status: str
     dead_letters: str
+    dead_letter_marks: str
     ingest_progress: str
     snapshots_analyse: str
 
@@ -57,9 +59,15 @@ class Topics:
             events=f"{p}events",
             stream_status=f"{p}stream-status",
             dead_letters=f"{p}dead-letters",
+            dead_letter_marks=f"{p}dead-letter-marks",
             ingest_progress=f"{p}ingest-progress",
             snapshots_analyse=f"{p}snapshots.analyse",
         )
+
+
+def letter_bytes(kafka: Kafka) -> int:
+    """Size of the largest dead letter."""
+    return kafka.max_message_bytes + HEADERS_BYTES
 
 
 def definitions(kafka: Kafka) -> tuple[Topic, ...]:
@@ -88,7 +96,9 @@ def definitions(kafka: Kafka) -> tuple[Topic, ...]:
         Topic(names.tracks, n, kept(12 * HOUR_MS)),
         Topic(names.events, n, kept(7 * DAY_MS)),
         Topic(names.stream_status, n, kept(7 * DAY_MS)),
-        Topic(names.dead_letters, n, kept(14 * DAY_MS)),
+        # a letter about the largest record there can be has that record's bytes, and its own headers
+        Topic(names.dead_letters, n, kept(14 * DAY_MS) | {"max.message.bytes": str(letter_bytes(kafka))}),
+        Topic(names.dead_letter_marks, n, compact),
         Topic(names.ingest_progress, n, compact),
         Topic(names.snapshots_analyse, n, compact),
     )

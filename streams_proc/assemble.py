@@ -8,10 +8,12 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from core.settings import Settings
-from core.topics import Topics
+from core.topics import Topics, letter_bytes
 from streams_proc.dead_letters import DeadLetters
+from streams_proc.halt import Halt
 from streams_proc.host import FaustHost
 from streams_proc.line import Means
+from streams_proc.marks import KafkaMarks
 from streams_proc.origin import KafkaOrigin
 from streams_proc.pressure import Pressure
 from streams_proc.publish import KafkaPublisher
@@ -36,12 +38,13 @@ async def work(
     """
     topics = stage.topics if isinstance(stage, StatelessStage) else (stage.topic,)
     host = FaustHost(settings, stage.name, topics, instance)
-    with contextlib.closing(KafkaPublisher(settings.kafka, stage.name)) as publisher:
+    largest = {"message.max.bytes": letter_bytes(settings.kafka)}
+    with contextlib.closing(KafkaPublisher(settings.kafka, stage.name, **largest)) as publisher:
         means = Means(
             group=host,
             publisher=publisher,
             origin=KafkaOrigin(settings.kafka, stage.name),
-            letters=DeadLetters(Topics.of(settings.kafka).dead_letters, stage.name),
+            letters=DeadLetters(Topics.of(settings.kafka).dead_letters, stage.name, settings.dead_letters),
             cut_messages=settings.analyse.snapshot_messages,
             cut_s=settings.analyse.snapshot_s,
         )
@@ -51,4 +54,9 @@ async def work(
             if isinstance(stage, StatelessStage)
             else StatefulLine(stage, means, pressure)
         )
-        await serve(host, line, stopping, beside)
+        halt = Halt(KafkaMarks(settings.kafka), stage.name, means.backoff)
+        try:
+            await serve(host, line, stopping, beside, lambda: halt.passed(stopping))
+        except Exception as error:
+            await halt.after(error)
+            raise

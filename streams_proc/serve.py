@@ -30,18 +30,33 @@ class Line(Delivery, Protocol):
         ...
 
 
+async def _at_once() -> None:
+    return
+
+
 async def serve(
-    host: FaustHost, line: Line, stopping: asyncio.Event, beside: Sequence[Coroutine[Any, Any, None]] = ()
+    host: FaustHost,
+    line: Line,
+    stopping: asyncio.Event,
+    beside: Sequence[Coroutine[Any, Any, None]] = (),
+    passed: Callable[[], Awaitable[None]] = _at_once,
 ) -> None:
     """Join the group and work until `stopping`: then finish what is begun, commit and leave.
 
     Args:
         beside: what else the process does; it is cancelled at the end.
+        passed: waits until the line may begin; the group is joined meanwhile, so that its
+            partitions stay where they are.
 
     Raises:
         Exception: the first error of the line, of Faust or of what runs beside.
     """
-    working = asyncio.create_task(line.run())
+
+    async def work() -> None:
+        await passed()
+        await line.run()
+
+    working = asyncio.create_task(work())
     others = [asyncio.create_task(each) for each in (host.crashed(), *beside)]
     wish = asyncio.create_task(stopping.wait())
     try:

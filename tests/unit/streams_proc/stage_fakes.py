@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from core.errors import BrokerUnavailable, TransientError
+from core.settings import DeadLetters as Limits
 from streams_proc.attempt import Backoff
 from streams_proc.dead_letters import DeadLetters
 from streams_proc.line import Means
@@ -114,7 +115,7 @@ def means(
         group=group,
         publisher=publisher,
         origin=origin,
-        letters=DeadLetters("dead", "stage", most),
+        letters=DeadLetters("dead", "stage", Limits(in_a_row=most)),
         cut_messages=cut_messages,
         cut_s=cut_s,
         backoff=Backoff(sleep=lambda _: asyncio.sleep(0), jitter=lambda: 1.0),

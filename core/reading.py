@@ -1,0 +1,94 @@
+"""Reading ranges of topics again, as a member of no group: nothing is committed, nobody is disturbed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from core import kafka as clients
+from core.errors import BrokerUnavailable
+from core.settings import Kafka
+
+TIMEOUT_S = 10.0
+
+
+class Reader:
+    """Answers about what lies in partitions. Made by `reading`; blocking, for one thread."""
+
+    def __init__(self, kafka: Kafka, client: Consumer, timeout_s: float) -> None:
+        self._kafka = kafka
+        self._client = client
+        self._timeout_s = timeout_s
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """Offsets of the first record that is kept and of the next one to come."""
+        low, high = self._client.get_watermark_offsets(
+            TopicPartition(topic, partition), timeout=self._timeout_s, cached=False
+        )
+        return low, high
+
+    def committed(self, topic: str) -> Mapping[int, int]:
+        """The reader's group's committed offset of each partition that has one."""
+        places = [TopicPartition(topic, partition) for partition in range(self._kafka.partitions)]
+        found = self._client.committed(places, timeout=self._timeout_s)
+        return {place.partition: place.offset for place in found if place.offset >= 0}
+
+    def records(self, topic: str, partition: int, begin: int, end: int) -> Iterator[Message]:
+        """The records from `begin` to before `end` that are kept, in order.
+
+        Raises:
+            BrokerUnavailable: the next one does not come in time.
+        """
+        if begin >= end:
+            return
+        self._client.assign([TopicPartition(topic, partition, begin)])
+        try:
+            while (message := self._next(topic, partition)) is not None and (message.offset() or 0) < end:
+                yield message
+                if message.offset() == end - 1:
+                    return
+        finally:
+            self._client.unassign()
+
+    def _next(self, topic: str, partition: int) -> Message | None:
+        """The next record; None at the partition's end."""
+        until = time.monotonic() + self._timeout_s
+        while (left := until - time.monotonic()) > 0:
+            message = self._client.poll(left)
+            if message is None:
+                continue
+            error = message.error()
+            if error is None:
+                return message
+            if error.code() == KafkaError._PARTITION_EOF:
+                return None
+            if not error.retriable():
+                raise KafkaException(error)
+        raise BrokerUnavailable(f"{topic}/{partition} gives no record after {self._timeout_s:.0f} s")
+
+
+@contextmanager
+def reading(
+    kafka: Kafka, name: str, group: str = "reading", timeout_s: float = TIMEOUT_S, **more: Any
+) -> Iterator[Reader]:
+    """A reader of the broker.
+
+    Args:
+        name: shown in the broker's logs.
+        group: whose committed offsets `Reader.committed` tells; it is not joined.
+        more: librdkafka settings on top.
+
+    Raises:
+        BrokerUnavailable: the broker does not answer, now or at any call of the reader.
+    """
+    client = clients.consumer(kafka, name, group, **{"enable.partition.eof": True, **more})
+    try:
+        yield Reader(kafka, client, timeout_s)
+    except KafkaException as error:
+        raise BrokerUnavailable(f"the broker does not answer: {error}") from error
+    finally:
+        client.close()

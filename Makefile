@@ -7,7 +7,7 @@ COVERED := core ingest streams_proc warehouse query_api
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate --override requirements-overrides.txt
 
-.PHONY: help setup setup-test demo up down status check test lock schemas
+.PHONY: help setup setup-test demo up down status check test faults lock schemas
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ test: setup-test ## everything that is checked before a change is taken
 	$(BIN)/coverage combine --quiet
 	@for room in $(COVERED); do \
 		$(BIN)/coverage report --include="$$room/*" --skip-covered --show-missing --fail-under=90 || exit 1; done
+
+faults: setup-test ## kill, stop, cut and fill everything for 90 minutes; writes docs/reliability.md
+	$(BIN)/python -m tests.faults --report docs/reliability.md
 
 lock: ## resolve the lock files anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

@@ -62,6 +62,7 @@ missing_packages() {
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
     command -v chromium >/dev/null || echo chromium
     command -v kcat >/dev/null || echo kcat
+    ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || echo libfaketime
     command -v runuser >/dev/null || echo util-linux
 }
 

@@ -46,7 +46,9 @@ class Letter:
         timestamp_ms: when it was written.
         reason: the error's type and sentence.
         topic, partition, offset, key: of the original record.
+        value: the original bytes; None for a record without, and in lists.
         headers: the original record's own.
+        size: bytes of the original value.
         replay_of: id of the letter of which the original record was a replay; empty for none.
     """
 
@@ -61,12 +63,8 @@ class Letter:
     key: bytes | None
     value: bytes | None
     headers: Mapping[str, bytes]
+    size: int
     replay_of: str = ""
-
-    @property
-    def size(self) -> int:
-        """Bytes of the original value."""
-        return len(self.value or b"")
 
     @property
     def kind(self) -> str:
@@ -109,6 +107,7 @@ def read_letter(message: Message) -> Letter:
     def number(name: str) -> int:
         return int(text(name)) if text(name).isascii() and text(name).isdigit() else -1
 
+    value = message.value()
     return Letter(
         id=LetterId(message.partition() or 0, message.offset() or 0),
         timestamp_ms=message.timestamp()[1],
@@ -119,8 +118,9 @@ def read_letter(message: Message) -> Letter:
         partition=number("origin_partition"),
         offset=number("origin_offset"),
         key=headers.get("origin_key"),
-        value=message.value(),
+        value=value,
         headers={name: value for name, value in headers.items() if name not in OURS},
+        size=len(value or b""),
         replay_of=text(REPLAY_OF),
     )
 

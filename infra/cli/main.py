@@ -28,6 +28,18 @@ class Streams(LazyGroup):
     )
 
 
+class DeadLetters(LazyGroup):
+    """`sightline dlq`."""
+
+    lazy = (
+        ("list", "Show the records that could not be handled, and which stages stand still.", f"{HERE}.dlq:show_all"),
+        ("show", "Show one: origin, reason, headers and bytes.", f"{HERE}.dlq:show"),
+        ("replay", "Put records back on their topics.", f"{HERE}.dlq:replay"),
+        ("drop", "Lay records down for good.", f"{HERE}.dlq:drop"),
+        ("resume", "Let a stage go on that stands still because too much failed.", f"{HERE}.dlq:resume"),
+    )
+
+
 class Evaluate(LazyGroup):
     """`sightline evaluate`."""
 
@@ -46,6 +58,7 @@ class Sightline(LazyGroup):
         ("status", "Show what runs, on which port, for how long, and how far behind.", f"{HERE}.status:status"),
         ("logs", "Show what the processes have logged.", f"{HERE}.logs:logs"),
         ("doctor", "Show what this machine lacks, and the command that mends it.", f"{HERE}.doctor:doctor"),
+        ("ledger", "Show where every frame of every run went, or is.", f"{HERE}.ledger:ledger"),
         ("analyze", "Analyse videos on the running stack.", f"{HERE}.analyze:analyze"),
         ("migrate", "Bring topics and stores to this version.", f"{HERE}.migrate:migrate"),
         ("config", "Show every setting, secrets masked.", f"{HERE}.config:config"),
@@ -62,6 +75,7 @@ app = typer.Typer(
 for name, group, text in (
     ("models", Models, "The models that this machine serves."),
     ("streams", Streams, "What is watched."),
+    ("dlq", DeadLetters, "Records that could not be handled: the dead letters."),
     ("evaluate", Evaluate, "Measure against labelled data."),
 ):
     app.add_typer(typer.Typer(cls=group, no_args_is_help=True, help=text), name=name)

@@ -1,0 +1,217 @@
+"""Looking through the dead letters, putting them back where they came from, and laying them down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from core import kafka as clients
+from core.clock import Clock, now_ms, wall_clock
+from core.errors import BrokerUnavailable, Conflict, NotFound
+from core.reading import Reader, reading
+from core.settings import Kafka
+from core.topics import Topics, letter_bytes
+from streams_proc.letter import REPLAY_OF, Letter, LetterId, read_letter
+from streams_proc.marks import KafkaMarks, Mark, Marks, halt_key, letter_key
+
+AT_ONCE = 100
+AT_ONCE_BYTES = 32 * 1024**2
+TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A letter, its bytes left out, and what was done with it; None while it waits."""
+
+    letter: Letter
+    mark: Mark | None = None
+
+
+class LetterBox:
+    """The dead letters of one broker. Blocking; every method raises BrokerUnavailable.
+
+    Args:
+        marks: where it is written down what was done with a letter.
+    """
+
+    def __init__(self, kafka: Kafka, marks: Marks | None = None, clock: Clock = wall_clock) -> None:
+        self._kafka = kafka
+        self._topics = Topics.of(kafka)
+        self._marks = marks or KafkaMarks(kafka)
+        self._clock = clock
+
+    def kept(self, *, stage: str | None = None, reason: str | None = None) -> list[Kept]:
+        """Every letter that is kept, the newest first; one record's, when a restart made two, once.
+
+        Args:
+            stage: of this stage only.
+            reason: only those whose reason has these words, in any case.
+        """
+        marks = self._marks.all()
+        with self._reading() as reader:
+            found = [
+                Kept(letter, marks.get(letter_key(letter.id)))
+                for letter in self._all(reader)
+                if stage in (None, letter.stage) and (reason is None or reason.lower() in letter.reason.lower())
+            ]
+        found.sort(key=lambda kept: (kept.letter.timestamp_ms, kept.letter.id))
+        once = {(kept.letter.stage, kept.letter.origin): kept for kept in found}
+        return sorted(once.values(), key=lambda kept: (kept.letter.timestamp_ms, kept.letter.id), reverse=True)
+
+    def letter(self, wanted: LetterId) -> tuple[Letter, Mark | None]:
+        """One letter with its bytes. Raises NotFound."""
+        with self._reading() as reader:
+            found = self._one(reader, wanted)
+        return found, self._marks.all().get(letter_key(wanted))
+
+    def replay(self, letters: Sequence[LetterId]) -> Mapping[str, int]:
+        """Put the original bytes back, in the order in which they lay; how many, by topic.
+
+        A letter is marked once its record is acknowledged, so a command that is cut off puts
+        nothing back that it does not mark, but for the last hundred; a record that comes twice
+        changes nothing.
+
+        Raises:
+            NotFound: there is no such letter.
+            Conflict: it was dealt with already, or came from a topic that no stage reads.
+        """
+        marks = self._marks.all()
+        done: dict[str, int] = {}
+        with self._reading() as reader:
+            places = {}
+            for wanted in letters:
+                self._refuse_done(wanted, marks)
+                places[wanted] = self._place_of(self._one(reader, wanted))
+            for part in self._parts(reader, sorted(places, key=lambda each: places[each])):
+                self._put_back(part)
+                self._mark([letter.id for letter in part], "replayed")
+                for letter in part:
+                    done[letter.topic] = done.get(letter.topic, 0) + 1
+        self._forget_old(marks)
+        return done
+
+    def drop(self, letters: Sequence[LetterId]) -> int:
+        """Never show or replay them again; Kafka takes the bytes away with age. How many.
+
+        Raises:
+            NotFound: there is no such letter.
+            Conflict: it was dealt with already.
+        """
+        marks = self._marks.all()
+        with self._reading() as reader:
+            for wanted in letters:
+                self._refuse_done(wanted, marks)
+                self._one(reader, wanted)
+        self._mark(letters, "dropped")
+        self._forget_old(marks)
+        return len(letters)
+
+    def halts(self) -> Mapping[str, Mark]:
+        """Stages that stand still, and why."""
+        prefix = halt_key("")
+        return {key.removeprefix(prefix): mark for key, mark in self._marks.all().items() if key.startswith(prefix)}
+
+    def resume(self, stage: str) -> None:
+        """Let a stage go on. Raises Conflict when it does not stand still."""
+        if stage not in self.halts():
+            raise Conflict(f"{stage} does not stand still")
+        self._marks.write({halt_key(stage): None})
+
+    def effect(self, topic: str) -> str:
+        """What putting a record back on this topic does."""
+        names = self._topics
+        frames = (
+            "frames are looked at again; those that succeed now replace their failed rows and count as processed. "
+            "Tracks and events stay as they are: they went on without these frames"
+        )
+        rows = "rows are written again under the same ids, so what is there already is not counted twice"
+        effects = {
+            names.frames_live: frames,
+            names.frames_batch: frames,
+            names.detections: f"{rows}; analyse passes over frames that it is past, so tracks and events stay",
+            names.tracks: rows,
+            names.events: f"{rows}; whoever consumes events sees them again under the same CloudEvents ids",
+            names.stream_status: "an older status than the newest one changes nothing",
+        }
+        return effects.get(topic, "")
+
+    def _reading(self) -> AbstractContextManager[Reader]:
+        largest: Any = {"fetch.message.max.bytes": letter_bytes(self._kafka)}
+        return reading(self._kafka, "letter-box", **largest)
+
+    def _all(self, reader: Reader) -> Iterator[Letter]:
+        for partition in range(self._kafka.partitions):
+            bounds = reader.bounds(self._topics.dead_letters, partition)
+            for message in reader.records(self._topics.dead_letters, partition, *bounds):
+                yield replace(read_letter(message), value=None)
+
+    def _one(self, reader: Reader, wanted: LetterId) -> Letter:
+        if wanted.partition < self._kafka.partitions:
+            low, high = reader.bounds(self._topics.dead_letters, wanted.partition)
+            if low <= wanted.offset < high:
+                place = (wanted.partition, wanted.offset, wanted.offset + 1)
+                for message in reader.records(self._topics.dead_letters, *place):
+                    return read_letter(message)
+        raise NotFound(f"there is no dead letter {wanted}; it may have expired")
+
+    def _refuse_done(self, wanted: LetterId, marks: Mapping[str, Mark]) -> None:
+        mark = marks.get(letter_key(wanted))
+        if mark is not None:
+            raise Conflict(f"dead letter {wanted} was {mark.what} already")
+
+    def _place_of(self, letter: Letter) -> tuple[str, int, int]:
+        """Where the record lay. Raises Conflict for a place to which nothing can be put back."""
+        if not self.effect(letter.topic) or not 0 <= letter.partition < self._kafka.partitions:
+            raise Conflict(f"dead letter {letter.id} comes from {letter.origin}, which no stage of this broker reads")
+        return letter.topic, letter.partition, letter.offset
+
+    def _parts(self, reader: Reader, ordered: Iterable[LetterId]) -> Iterator[list[Letter]]:
+        part: list[Letter] = []
+        for wanted in ordered:
+            part.append(self._one(reader, wanted))
+            if len(part) == AT_ONCE or sum(letter.size for letter in part) >= AT_ONCE_BYTES:
+                yield part
+                part = []
+        if part:
+            yield part
+
+    def _put_back(self, letters: Sequence[Letter]) -> None:
+        failed: list[str] = []
+
+        def arrived(error: KafkaError | None, _: object) -> None:
+            if error is not None:
+                failed.append(str(error))
+
+        largest = {"message.max.bytes": letter_bytes(self._kafka), "delivery.timeout.ms": int(TIMEOUT_S * 1000)}
+        client: Producer = clients.producer(self._kafka, "letter-box", **largest)
+        try:
+            for letter in letters:
+                client.produce(
+                    letter.topic,
+                    key=letter.key,
+                    value=letter.value,
+                    headers=[*letter.headers.items(), (REPLAY_OF, str(letter.id).encode())],
+                    partition=letter.partition,
+                    on_delivery=arrived,
+                )
+        except (BufferError, KafkaException) as error:
+            failed.append(str(error))
+        if client.flush(TIMEOUT_S + 1) or failed:
+            raise BrokerUnavailable(f"not all could be put back: {failed[0] if failed else 'no answer'}")
+
+    def _mark(self, letters: Iterable[LetterId], what: Literal["replayed", "dropped"]) -> None:
+        self._marks.write({letter_key(letter): Mark(what, now_ms(self._clock)) for letter in letters})
+
+    def _forget_old(self, marks: Mapping[str, Mark]) -> None:
+        """Take away the marks of letters that Kafka keeps no longer."""
+        prefix = letter_key(LetterId(0, 0)).removesuffix("0/0")
+        named = [LetterId.parse(key.removeprefix(prefix)) for key in marks if key.startswith(prefix)]
+        with self._reading() as reader:
+            low = {each: reader.bounds(self._topics.dead_letters, each)[0] for each in {n.partition for n in named}}
+        gone = [letter for letter in named if letter.offset < low[letter.partition]]
+        if gone:
+            self._marks.write({letter_key(letter): None for letter in gone})

@@ -7,7 +7,8 @@ A run reads as `RunBegin`, its frames in order, `RunEnd`, on every topic between
 stores, under the stream's id as key: whoever follows one partition has the run's definition
 before its first frame and knows when nothing more will come.
 
-Boxes are `(x_min, y_min, x_max, y_max)`, 0..1 of the upright frame's width and height.
+Boxes are `(x_min, y_min, x_max, y_max)`, 0..1 of the upright frame's width and height. Values that
+a schema allows and nothing can hold are refused when they are read (`core.bounds`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 import msgspec
 from msgspec import Meta
 
+from core import bounds
 from core.errors import BadMessage
 from core.ids import EventId, Run, Seq, StreamId, TrackId, ViewId
 
@@ -447,6 +449,8 @@ def _decode(decoder: msgspec.json.Decoder[T] | msgspec.msgpack.Decoder[T], value
     if len(value) > MAX_JSON_BYTES:
         raise BadMessage(f"the record has {len(value)} bytes; {MAX_JSON_BYTES} are the most")
     try:
-        return decoder.decode(value)
+        message = decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadMessage(str(error)) from error
+    bounds.check(message)
+    return message

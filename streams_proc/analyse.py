@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from core import metrics
+from core.bounds import check_key
 from core.clock import Clock, now_ms, rfc3339, wall_clock
 from core.errors import BadMessage
 from core.ids import StreamId, ViewId, ce_id
@@ -92,6 +93,7 @@ class AnalyseHandler:
     def _take(self, record: Record, undo: Undo) -> _Taken:
         try:
             message = decode_detections(record.value)
+            check_key(record.key, message.stream_id)
         except BadMessage as error:
             return _Taken(poison=error)
         undo.keep(message.stream_id)
@@ -122,7 +124,10 @@ class AnalyseHandler:
             return _Taken(poison=BadMessage(f"frame {frame.seq} of run {frame.run}, which has not begun"))
         if state.begin.run > frame.run or frame.seq < state.next_seq:
             return _Taken()
-        draft: Draft = state.frame(frame)
+        try:
+            draft: Draft = state.frame(frame)
+        except BadMessage as error:
+            return _Taken(poison=error)
         lane = state.begin.spec.lane
         return _Taken((draft.tracks, *draft.events), draft.wanted, published_ms=frame.published_ms, lane=lane)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from core import log
-from core.errors import GapError, InvalidInput
+from core.errors import BadMessage, GapError, InvalidInput
 from core.ids import Seq, TrackId, ViewId, media_key
 from core.messages import EarlierBox, Event, FrameDetections, FrameTracks, RunBegin, TrackedBox
 from core.settings import Analyse
@@ -22,6 +22,9 @@ from streams_proc.tracking.track import Earlier, Kind, Moment, Sighting
 from streams_proc.views import WHOLE, ViewPlan, Wanted
 
 DEFAULT_RATE = 10.0
+MOST_MISSING = 10_000_000
+"""Frames in a row that may have expired unread: more than a camera gives in the day that they are kept."""
+
 _log = log.get(__name__)
 Key = tuple[Kind, Rules]
 
@@ -71,6 +74,7 @@ class RunState:
 
         Raises:
             GapError: a frame of a batch is missing; its lane loses none.
+            BadMessage: a live frame so far ahead that it cannot be of this run; nothing has changed.
         """
         self._step(frame)
         if frame.error is not None:
@@ -116,6 +120,8 @@ class RunState:
             where = f"stream {frame.stream_id} run {frame.run}: frame {frame.seq} follows {self.next_seq - 1}"
             if self.begin.spec.lane == "batch":
                 raise GapError(f"{where}; frames of a batch never expire, so some were lost before this stage")
+            if frame.seq - self.next_seq > MOST_MISSING:
+                raise BadMessage(f"{where}; so many cannot have expired")
             # Frames of the live lane may expire unread when a stage is down for long: the ledger counts them.
             _log.warning("frames_missing", where=where)
         self.next_seq = frame.seq + 1

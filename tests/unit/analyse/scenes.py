@@ -130,7 +130,9 @@ class Bench:
 def records(messages: Iterable[Message | bytes], first: int = 0) -> list[Record]:
     """`messages` as they lie in Kafka."""
     return [
-        Record(TOPICS.detections, 0, first + i, b"key", m if isinstance(m, bytes) else encode_json(m))
+        Record(TOPICS.detections, 0, first + i, b"key", m)
+        if isinstance(m, bytes)
+        else Record(TOPICS.detections, 0, first + i, str(m.stream_id).encode(), encode_json(m))
         for i, m in enumerate(messages)
     ]
 

@@ -62,14 +62,14 @@ def status(ts_ms: int, stream: StreamId = A, *, heartbeat: bool = False) -> Stre
 def test_statuses_are_recorded_in_order_without_heartbeats_that_are_old() -> None:
     runs = FakeRuns()
     messages = [status(0), status(1, heartbeat=True), status(2, heartbeat=True), status(3), status(4, heartbeat=True)]
-    records = [Record("s", 0, i, b"k", encode_json(m)) for i, m in enumerate(messages)]
+    records = [Record("s", 0, i, str(m.stream_id).encode(), encode_json(m)) for i, m in enumerate(messages)]
     assert asyncio.run(StatusHandler(runs).handle(records)) == [()] * 5
     assert [s.ts_ms for s in runs.statuses] == [0, 3, 4]
 
 
 def test_a_status_of_a_deleted_stream_is_passed_over_and_one_that_cannot_be_read_is_poison() -> None:
     runs = FakeRuns()
-    records = [Record("s", 0, 0, b"k", encode_json(status(1, B))), Record("s", 0, 1, b"k", b"[]")]
+    records = [Record("s", 0, 0, str(B).encode(), encode_json(status(1, B))), Record("s", 0, 1, b"k", b"[]")]
     first, second = asyncio.run(StatusHandler(runs).handle(records))
     assert first == ()
     assert isinstance(second, Poison)

@@ -35,6 +35,7 @@ from tests.unit.streams_proc.stage_fakes import settle
 
 TOPICS = Topics.of(Kafka(prefix="p."))
 A, B = StreamId(UUID(int=1)), StreamId(UUID(int=2))
+ONE = f"{A}/1.jpg"
 
 
 class FakeLedger:
@@ -100,7 +101,7 @@ def tracks(seq: int, *views: View, stream: StreamId = A, ephemeral: bool = False
     return FrameTracks(stream, Run(1), Seq(seq), seq, 0.1 * seq, 0, 1, 1, (), views, ephemeral=ephemeral)
 
 
-def view(key: str = "a/b.jpg", *, jpeg: bytes = b"jpeg", embedding: tuple[float, ...] = (1.0,)) -> View:
+def view(key: str = f"{A}/b.jpg", *, jpeg: bytes = b"jpeg", embedding: tuple[float, ...] = (1.0,)) -> View:
     return View(ViewId(UUID(int=9)), TrackId(1), "appearance", "car", 0.5, (0, 0, 1, 1), key, jpeg, "m", embedding)
 
 
@@ -124,7 +125,9 @@ Any = FrameDetections | FrameTracks | Event | RunBegin | RunEnd
 
 def on(topic: str, *messages: Any | bytes) -> list[Record]:
     return [
-        Record(topic, 0, i, b"k", message if isinstance(message, bytes) else encode_json(message))
+        Record(topic, 0, i, b"k", message)
+        if isinstance(message, bytes)
+        else Record(topic, 0, i, str(message.stream_id).encode(), encode_json(message))
         for i, message in enumerate(messages)
     ]
 
@@ -243,8 +246,8 @@ def test_maintenance_that_fails_is_put_off() -> None:
 def test_pictures_go_under_their_keys_and_a_key_that_is_none_is_a_dead_letter() -> None:
     store = FakeStore()
     records = on(
-        TOPICS.tracks, begin(), tracks(0, view("a/1.jpg"), view("a/2.jpg", jpeg=b"")), tracks(1, view("../x")), end()
+        TOPICS.tracks, begin(), tracks(0, view(ONE), view(f"{A}/2.jpg", jpeg=b"")), tracks(1, view(f"{A}/../x")), end()
     )
     outcomes = handle(MediaSink(store), FakeLedger(), records, by_tracks)
-    assert store.log == [("a/1.jpg", b"jpeg")]
+    assert store.log == [(ONE, b"jpeg")]
     assert [isinstance(outcome, Poison) for outcome in outcomes] == [False, False, True, False]

@@ -28,8 +28,9 @@ MOST_RECORDS = 5000
 
 
 async def control(settings: Settings, stopping: asyncio.Event, instance: str | None) -> None:
-    """Statuses of runs to the control database; beside it the outbox, sweeping and trimming."""
+    """Statuses of runs to the control database; beside it the outbox, sweeping, trimming and checking ledgers."""
     from streams_proc.attempt import Backoff
+    from streams_proc.audit import Audit
     from streams_proc.publish import KafkaPublisher
     from streams_proc.relay import Relay
     from streams_proc.status import StatusHandler
@@ -64,6 +65,7 @@ async def control(settings: Settings, stopping: asyncio.Event, instance: str | N
             Relay(store, publisher, topics.streams).run(backoff),
             sweep.run(backoff),
             Trim(KafkaLogs(settings.kafka), topics).run(backoff),
+            Audit(store, lambda stream, run: analytics().frame_counts(stream, run)).run(backoff),
         )
         await work(settings, stage, stopping, instance, beside)
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from core.errors import InvalidInput, LimitExceeded
-from core.ids import EventId, Run, StreamId
+from core.ids import EventId, Run, Seq, StreamId
 from core.messages import Event, FrameDetections, FrameTracks
 from core.settings import Settings
 from warehouse.clickhouse import results
@@ -100,13 +100,24 @@ class AnalyticsStore:
     # asking
 
     def frame_counts(self, stream: StreamId, run: Run) -> FrameCounts:
-        """Frames of a run that are here, analysed or failed."""
+        """Frames of a run that are here, analysed or failed; one that failed and was analysed later is analysed."""
         columns = self._client.columns(
-            "SELECT uniqExactIf(seq, error = ''), uniqExactIf(seq, error != '') "  # noqa: S608
+            "SELECT uniqExactIf(seq, error = ''), uniqExact(seq) "  # noqa: S608
             f"FROM {self._topology.table('frames')} WHERE stream_id = {{stream:UUID}} AND run = {{run:UInt32}}",
             {"stream": str(stream), "run": run},
         )
-        return FrameCounts(int(columns[0][0]), int(columns[1][0]))
+        processed, stored = int(columns[0][0]), int(columns[1][0])
+        return FrameCounts(processed, stored - processed)
+
+    def missing_frames(self, stream: StreamId, run: Run, *, upto: int, after: int = -1, limit: int) -> list[Seq]:
+        """Numbers of a run's frames above `after` and below `upto` that are not here, the first ones first."""
+        columns = self._client.columns(
+            "SELECT number FROM numbers({first:UInt64}, {count:UInt64}) WHERE number NOT IN ("  # noqa: S608
+            f"SELECT seq FROM {self._topology.table('frames')} WHERE stream_id = {{stream:UUID}} "
+            "AND run = {run:UInt32} AND seq >= {first:UInt64}) ORDER BY number LIMIT {limit:UInt32}",
+            {"stream": str(stream), "run": run, "first": after + 1, "count": max(0, upto - after - 1), "limit": limit},
+        )
+        return [Seq(seq) for column in columns for seq in column]
 
     def detections(
         self, filter_: Filter, *, limit: int = 100, cursor: str | None = None, descending: bool = False

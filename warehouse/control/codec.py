@@ -59,7 +59,8 @@ def stream_values(spec: StreamSpec, extra: dict[str, Any]) -> dict[str, Any]:
 
 def run_row(row: Sequence[Any]) -> RunRow:
     """Of `RUN_COLUMNS`."""
-    stream_id, run, state, created, status, started, ended, host, counts, video, problems, error, total, last = row
+    stream_id, run, state, created, status, started, ended, host, counts, *rest = row
+    video, problems, error, total, last, imbalance = rest
     return RunRow(
         stream_id=StreamId(stream_id),
         run=Run(run),
@@ -75,6 +76,7 @@ def run_row(row: Sequence[Any]) -> RunRow:
         error=error,
         total_frames=total,
         last_media_s=last,
+        imbalance=imbalance,
     )
 
 

@@ -54,9 +54,13 @@ class Stream(Base):
 
 
 class Run(Base):
-    """A run as last heard of; `status_ms` is the time of the newest status, 0 before the first."""
+    """A run as last heard of; `status_ms` is the time of the newest status, 0 before the first.
+
+    `imbalance` is how many frames its ledger was off by when it was checked; null before.
+    """
 
     __tablename__ = "runs"
+    __table_args__ = (Index("runs_by_imbalance", "imbalance"),)
 
     stream_id: Mapped[UUID] = mapped_column(
         Uuid(), ForeignKey("streams.stream_id", ondelete="CASCADE"), primary_key=True
@@ -74,6 +78,7 @@ class Run(Base):
     error: Mapped[str | None] = mapped_column(Text())
     total_frames: Mapped[int | None] = mapped_column(BigInteger())
     last_media_s: Mapped[float | None] = mapped_column(Float(53))
+    imbalance: Mapped[int | None] = mapped_column(BigInteger())
 
 
 class Receipt(Base):

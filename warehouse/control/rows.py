@@ -22,6 +22,7 @@ class RunRow:
     Attributes:
         started_ms: first `in_progress`; ended_ms: of the state that ended it.
         updated_ms: time of the newest status that was recorded.
+        imbalance: frames by which its ledger did not sum when it was last checked; None before.
     """
 
     stream_id: StreamId
@@ -38,6 +39,7 @@ class RunRow:
     error: str | None = None
     total_frames: int | None = None
     last_media_s: float | None = None
+    imbalance: int | None = None
 
     @property
     def ended(self) -> bool:

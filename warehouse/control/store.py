@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.clock import Clock, wall_clock
 from core.settings import Settings
+from warehouse.control.audits import Audits
 from warehouse.control.database import open_engine
 from warehouse.control.outbox import Outbox
 from warehouse.control.runs import Runs
@@ -12,7 +13,7 @@ from warehouse.control.tombstones import Tombstones
 from warehouse.control.uploads import Uploads
 
 
-class ControlStore(Runs, Tombstones, Outbox, Uploads):
+class ControlStore(Runs, Audits, Tombstones, Outbox, Uploads):
     """Streams, tasks, runs, receipts, tombstones, the outbox and uploads.
 
     Threads and processes may share the database; calls block. Every method raises

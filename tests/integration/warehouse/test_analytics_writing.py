@@ -47,6 +47,32 @@ def test_frames_come_back_as_they_were_published(analytics: AnalyticsStore) -> N
     assert analytics.frame_counts(A, Run(1)) == FrameCounts(120 - failed, failed)
 
 
+def test_a_frame_that_failed_and_succeeds_later_counts_once_and_as_analysed(analytics: AnalyticsStore) -> None:
+    written = frames(A, 40)
+    failed = [w for w in written if w.error is not None]
+    assert [w.seq for w in failed] == [16, 33]
+    analytics.write_frames(written)
+    later = msgspec.structs.replace(failed[0], error=None, objects=written[0].objects, faces=())
+    for _ in range(2):
+        analytics.write_frames([later])
+        assert analytics.frame_counts(A, Run(1)) == FrameCounts(39, 1)
+    (read,) = [r for r in analytics.run_frames(A, Run(1)) if r.seq == 16]
+    assert (read.error, read.objects) == (None, later.objects)
+
+
+def test_the_frames_that_are_not_here_are_named(analytics: AnalyticsStore) -> None:
+    written = frames(A, 30)
+    analytics.write_frames([w for w in written if w.seq not in (0, 7, 8, 29)])
+    analytics.write_frames(frames(B, 5))
+    run = Run(1)
+    assert analytics.missing_frames(A, run, upto=30, limit=100) == [0, 7, 8, 29]
+    assert analytics.missing_frames(A, run, upto=29, limit=100) == [0, 7, 8]
+    assert analytics.missing_frames(A, run, upto=33, after=7, limit=3) == [8, 29, 30]
+    assert analytics.missing_frames(A, Run(2), upto=3, limit=100) == [0, 1, 2]
+    assert analytics.missing_frames(A, run, upto=0, limit=100) == []
+    assert analytics.missing_frames(A, run, upto=5, after=9, limit=100) == []
+
+
 def test_more_frames_than_one_piece_holds_stay_in_order(analytics: AnalyticsStore, monkeypatch) -> None:
     monkeypatch.setattr("warehouse.clickhouse.results.FRAMES", 7)
     monkeypatch.setattr("warehouse.clickhouse.results.ROWS", 5)

@@ -45,7 +45,7 @@ DEFINITIONS = (
     Metric(
         "sightline_stage_messages_total",
         "counter",
-        "Messages a stage has finished, by outcome: done, replayed, dead_lettered.",
+        "Messages a stage has finished, by outcome: done, replayed, dead_lettered, expired (deleted unread).",
         ("stage", "outcome"),
     ),
     Metric(

@@ -69,7 +69,10 @@ class Reader:
         live = start.spec.lane == "live"
         self._frames_topic = self._topics.frames_live if live else self._topics.frames_batch
         self._producer = clients.producer(
-            settings.kafka, f"reader-{start.spec.stream_id}", **{"queue.buffering.max.kbytes": PRODUCER_KB}
+            settings.kafka,
+            f"reader-{start.spec.stream_id}",
+            # no frame runs out of time: the next one might still arrive, and leave a hole that is never filled
+            **{"queue.buffering.max.kbytes": PRODUCER_KB, "delivery.timeout.ms": 0},
         )
 
     def run(self) -> Ended | None:

@@ -95,6 +95,7 @@ async def start_of(means: Means, tp: TopicPartition, stage: str) -> tuple[int | 
     committed, low = found
     if committed is not None and committed < low:
         _log.warning("records have gone unread", stage=stage, topic=tp.topic, partition=tp.partition, n=low - committed)
+        counter("sightline_stage_messages_total").labels(stage, "expired").inc(low - committed)
     return committed, low if committed is None else max(committed, low)
 
 

@@ -14,6 +14,8 @@ from core.kafka import producer
 from core.settings import Kafka
 from streams_proc.stage import Output
 
+FOR_EVER = 0
+
 
 class Tally:
     """What of a group of outputs has not been confirmed yet. Thread-safe."""
@@ -71,10 +73,16 @@ class Publisher(Protocol):
 
 
 class KafkaPublisher:
-    """One idempotent producer and the thread that serves its answers."""
+    """One idempotent producer and the thread that serves its answers.
+
+    It gives nothing up for being slow: of a stream whose tenth output has run out of time the
+    eleventh may still arrive, and whoever reads on takes the tenth, when it comes again after a
+    restart, for a replay. Once an output is lost for good, nothing is sent any more.
+    """
 
     def __init__(self, kafka: Kafka, name: str, **more: Any) -> None:
-        self._producer: Producer = producer(kafka, name, **more)
+        self._producer: Producer = producer(kafka, name, **{"delivery.timeout.ms": FOR_EVER, **more})
+        self._lost: str | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._serve, name=f"{name}-deliveries", daemon=True)
         self._thread.start()
@@ -83,14 +91,20 @@ class KafkaPublisher:
         """Hand one output over, waiting while the buffer is full.
 
         Raises:
+            BrokerUnavailable: an earlier output is lost.
             FatalError: the producer refuses the record for good.
         """
 
         def arrived(error: KafkaError | None, _: Message) -> None:
+            if error is not None:
+                self._lose(str(error))
             tally.settle(None if error is None else str(error))
 
         tally.add()
         while True:
+            if self._lost is not None:
+                tally.settle(self._lost)
+                raise BrokerUnavailable(f"nothing may follow an output that was not acknowledged: {self._lost}")
             try:
                 self._producer.produce(
                     output.topic,
@@ -106,6 +120,11 @@ class KafkaPublisher:
             except KafkaException as error:
                 tally.settle(str(error))
                 raise FatalError(f"a record of {len(output.value or b'')} bytes for {output.topic}: {error}") from error
+
+    def _lose(self, error: str) -> None:
+        if self._lost is None:
+            self._lost = error
+            self._producer.purge(in_queue=True, in_flight=False, blocking=False)
 
     def _serve(self) -> None:
         while not self._stop.is_set():

@@ -1,0 +1,311 @@
+"""Both lines against the model of Kafka: whatever dies, sleeps or comes late, nothing is lost or changed."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from core.errors import BrokerUnavailable
+from streams_proc.line import Means
+from streams_proc.stage import Output, StatefulStage, StatelessStage
+from streams_proc.stateful import StatefulLine
+from streams_proc.stateless import StatelessLine
+from tests.unit.streams_proc.kafka_model import POISON, Broker, Copying, Folding, Id, Line, Process
+from tests.unit.streams_proc.stage_fakes import no_pressure
+from tests.unit.streams_proc.stepping import SteppedLoop
+
+PARTITIONS = 2
+partitions = st.integers(0, PARTITIONS - 1)
+values = st.one_of(st.binary(min_size=2, max_size=2), st.just(POISON))
+few = st.integers(1, 6)
+numbers = st.integers(0, 5)
+somebody = precondition(lambda machine: machine.living)
+
+
+class Lines(RuleBasedStateMachine):
+    """What holds for any line; a subclass says which."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        logging.disable(logging.CRITICAL)
+        self.loop = SteppedLoop()
+        self.broker = Broker(PARTITIONS)
+        self.all: list[Process] = []
+        self.seen: dict[int, dict[Id, str]] = {p: {} for p in range(PARTITIONS)}
+        self.letters: dict[int, set[int]] = {p: set() for p in range(PARTITIONS)}
+        self.looked: dict[tuple[str, int], int] = {}
+
+    def make(self, process: Process, means: Means) -> Line:
+        raise NotImplementedError
+
+    @property
+    def living(self) -> list[Process]:
+        return [p for p in self.all if not p.dead]
+
+    @initialize()
+    def first(self) -> None:
+        self._assign([self._begin()], [0] * PARTITIONS)
+
+    # --- the log
+
+    @rule(partition=partitions, some=st.lists(values, min_size=1, max_size=6))
+    def append(self, partition: int, some: list[bytes]) -> None:
+        self.broker.inputs[partition] += some
+
+    @rule(partition=partitions)
+    def trim(self, partition: int) -> None:
+        """Retention, or DeleteRecords, of what has been read."""
+        self.broker.low[partition] = self.broker.committed.get(partition, 0)
+
+    # --- delivery
+
+    @somebody
+    @rule(who=numbers, partition=partitions, count=few)
+    def deliver(self, who: int, partition: int, count: int) -> None:
+        process = self._one(who)
+        if partition in process.position:
+            process.deliver(partition, count)
+            self.loop.settle()
+
+    @somebody
+    @rule(who=numbers, partition=partitions)
+    def deliver_left_over(self, who: int, partition: int) -> None:
+        self._one(who).deliver_left_over(partition)
+        self.loop.settle()
+
+    # --- the group
+
+    @precondition(lambda self: len(self.living) < 3)
+    @rule(whom=st.lists(numbers, min_size=PARTITIONS, max_size=PARTITIONS))
+    def join(self, whom: list[int]) -> None:
+        self._begin()
+        self._assign(self.living, whom)
+        self.loop.settle()
+
+    @somebody
+    @rule(whom=st.lists(numbers, min_size=PARTITIONS, max_size=PARTITIONS), asleep=st.integers(0, 7))
+    def rebalance(self, whom: list[int], asleep: int) -> None:
+        """A new generation; those asleep do not hear of it, and hold nothing in it."""
+        awake = [p for i, p in enumerate(self.living) if not asleep >> i & 1]
+        if awake:
+            self._assign(awake, whom)
+            self.loop.settle()
+
+    @precondition(lambda self: 0 < len(self.living) < 5)
+    @rule(who=numbers, kill=st.booleans())
+    def come_back_with_the_same_identity(self, who: int, kill: bool) -> None:
+        """A static member that starts again keeps generation and partitions; who had them before is fenced."""
+        process = self._one(who)
+        if process.current:
+            held = self.broker.holds.pop(process)
+            if kill:
+                process.crash()
+            another = self._begin()
+            self.broker.holds[another] = held
+            another.learn()
+            self.loop.settle()
+
+    @somebody
+    @rule(who=numbers, how=st.sampled_from(["crash", "end_well", "give_up"]))
+    def end(self, who: int, how: str) -> None:
+        process = self._one(who)
+        if how == "end_well":
+            self._end_well(process)
+        if how == "give_up":
+            self._give_up(process)
+        process.crash()
+
+    # --- producer and handler
+
+    @somebody
+    @rule(who=numbers, which=numbers, count=few, tell=st.booleans())
+    def arrive(self, who: int, which: int, count: int, tell: bool) -> None:
+        process = self._one(who)
+        if places := process.places():
+            place = places[which % len(places)]
+            process.arrive(place, count)
+            if tell:
+                process.acknowledge(place, count)
+            self.loop.settle()
+
+    @somebody
+    @rule(who=numbers)
+    def confirm(self, who: int) -> None:
+        self._one(who).confirm_all()
+        self.loop.settle()
+
+    @somebody
+    @rule(who=numbers, failures=st.integers(1, 4))
+    def fail_for_now(self, who: int, failures: int) -> None:
+        self._one(who).failures = failures
+
+    @somebody
+    @rule(who=numbers, answering=st.booleans())
+    def hold_answers(self, who: int, answering: bool) -> None:
+        self._one(who).answering = answering
+
+    @somebody
+    @rule(who=numbers, which=numbers)
+    def answer(self, who: int, which: int) -> None:
+        process = self._one(who)
+        if process.calls:
+            process.let_answer(which % len(process.calls))
+            self.loop.settle()
+
+    @rule(seconds=st.sampled_from([0.01, 0.3, 1.0, 6.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.loop.pass_time(seconds)
+
+    # --- what must hold
+
+    @invariant()
+    def outputs_come_in_order_and_duplicates_are_equal(self) -> None:
+        for partition in range(PARTITIONS):
+            seen = self.seen[partition]
+            for output in self._new("out", partition):
+                value = json.loads(output.value or b"")
+                found: Id = tuple(value["id"])
+                if found not in seen:
+                    assert found == self._next(partition), f"{found} comes where {self._next(partition)} is next"
+                    seen[found] = value["content"]
+                assert (found, seen[found]) in self.broker.expected(partition, found[0])
+                assert seen[found] == value["content"]
+            for output in self._new("dead", partition):
+                self.letters[partition].add(int(output.key.split(b"/")[2]))
+
+    @invariant()
+    def what_is_committed_has_its_outputs(self) -> None:
+        for partition, committed in self.broker.committed.items():
+            for offset in range(committed):
+                for one, _ in self.broker.expected(partition, offset):
+                    assert one in self.seen[partition], f"{one} is lost: {committed} is committed"
+                if self.broker.inputs[partition][offset] == POISON:
+                    assert offset in self.letters[partition]
+
+    @invariant()
+    def nobody_has_ended_by_itself(self) -> None:
+        for process in self.living:
+            if process.task.done():
+                process.task.result()
+                raise AssertionError("the line has ended")
+
+    def teardown(self) -> None:
+        try:
+            self._heal()
+        finally:
+            for process in self.all:
+                process.dead = True
+            self.loop.end()
+            logging.disable(logging.NOTSET)
+
+    def _heal(self) -> None:
+        """One process more, and time: everything is there once, and committed."""
+        for process in self.living:
+            process.crash()
+        last = self._begin()
+        self._assign([last], [0] * PARTITIONS)
+        for _ in range(100):
+            for partition in range(PARTITIONS):
+                last.deliver(partition, 5)
+            last.confirm_all()
+            self.loop.pass_time(1.0)
+            if all(self.broker.committed.get(p, 0) == len(log) for p, log in enumerate(self.broker.inputs)):
+                break
+        self.outputs_come_in_order_and_duplicates_are_equal()
+        self.what_is_committed_has_its_outputs()
+        self.nobody_has_ended_by_itself()
+        for partition, log in enumerate(self.broker.inputs):
+            assert self.broker.committed.get(partition, 0) == len(log)
+            assert self._next(partition) is None
+
+    def _begin(self) -> Process:
+        self.all.append(Process(self.broker, self.make, self.loop))
+        return self.all[-1]
+
+    def _one(self, who: int) -> Process:
+        return self.living[who % len(self.living)]
+
+    def _assign(self, awake: list[Process], whom: list[int]) -> None:
+        self.broker.generation += 1
+        self.broker.holds = {process: set() for process in awake}
+        for partition, index in enumerate(whom):
+            self.broker.holds[awake[index % len(awake)]].add(partition)
+        for process in awake:
+            process.learn()
+
+    def _end_well(self, process: Process) -> None:
+        current = process.current
+        process.answering = True
+        process.line.stop()
+        for _ in range(60):
+            while process.calls:
+                process.let_answer(0)
+            process.confirm_all()
+            self.loop.pass_time(1.0)
+            if process.task.done():
+                break
+        assert process.task.done(), "it does not end"
+        process.task.result()
+        for partition, offset in process.published.items() if current else ():
+            assert self.broker.committed[partition] > offset, "what was published has not been committed"
+
+    def _give_up(self, process: Process) -> None:
+        """The producer loses a record: if anything waits for it, the process ends with that error."""
+        if any(not s.arrived for s in process.sent):
+            process.refuse()
+            for _ in range(3):
+                process.confirm_all()
+                self.loop.pass_time(1.0)
+        if process.task.done():
+            error = process.task.exception()
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            assert isinstance(error, BrokerUnavailable), repr(error)
+
+    def _new(self, topic: str, partition: int) -> Iterator[Output]:
+        log = self.broker.outputs[topic, partition]
+        begin = self.looked.get((topic, partition), 0)
+        self.looked[topic, partition] = len(log)
+        yield from log[begin:]
+
+    def _next(self, partition: int) -> Id | None:
+        """Id of the output that no one has seen yet."""
+        last = max(self.seen[partition], default=(-1, 0))
+        for offset in range(max(0, last[0]), len(self.broker.inputs[partition])):
+            for one, _ in self.broker.expected(partition, offset):
+                if one > last:
+                    return one
+        return None
+
+
+class StatefulLines(Lines):
+    """The line with state, whose snapshots lie on a topic."""
+
+    def make(self, process: Process, means: Means) -> Line:
+        return StatefulLine(StatefulStage("stage", "in", "snaps", lambda: Folding(process)), means, no_pressure())
+
+    @invariant()
+    def the_commit_is_never_ahead_of_the_newest_snapshot(self) -> None:
+        for partition, committed in self.broker.committed.items():
+            newest, _ = self.broker.snapshot(partition)
+            assert newest is not None and newest.next >= committed
+
+
+class StatelessLines(Lines):
+    """The line without state, with two calls at once."""
+
+    def make(self, process: Process, means: Means) -> Line:
+        stage = StatelessStage("stage", ("in",), Copying(process), batch=3, linger_s=0.01, in_flight=2)
+        return StatelessLine(stage, means, no_pressure())
+
+
+SHORT = settings(max_examples=60, stateful_step_count=40, phases=(Phase.explicit, Phase.generate))
+TestStatefulLines = StatefulLines.TestCase
+TestStatefulLines.settings = SHORT
+TestStatelessLines = StatelessLines.TestCase
+TestStatelessLines.settings = SHORT

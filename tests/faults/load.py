@@ -83,30 +83,25 @@ class Service:
     def __init__(self, url: str, shared: Path) -> None:
         self._http = httpx.Client(base_url=url, timeout=20.0, trust_env=False)
         self._shared = shared
-        self._uploads: dict[str, str] = {}
 
     def upload(self, clip: Clip) -> str:
-        """The video's address, uploaded once."""
-        if clip.file not in self._uploads:
-            file = self._shared / clip.file
-            self._uploads[clip.file] = self._insist(
-                lambda: self._http.post(
-                    "/query/v1/videos",
-                    params={"name": file.name},
-                    content=file.read_bytes(),
-                    headers={"Content-Type": "application/octet-stream"},
-                )
-            ).json()["url"]
-        return self._uploads[clip.file]
+        """The video's address; it goes with the task or stream that used it."""
+        file = self._shared / clip.file
+        headers = {"Content-Type": "application/octet-stream"}
+        send = partial(
+            self._http.post, "/query/v1/videos", params={"name": file.name}, content=file.read_bytes(), headers=headers
+        )
+        url: str = self._insist(send).json()["url"]
+        return url
 
     def submit(self, clip: Clip) -> StreamId:
         """Begin a task."""
-        answer = self._insist(lambda: self._http.post("/1/videosdk", json=clip.task(self.upload(clip))))
+        answer = self._insist(partial(self._http.post, "/1/videosdk", json=clip.task(self.upload(clip))))
         return StreamId(UUID(answer.json()["task_id"]))
 
     def watch(self, clip: Clip) -> StreamId:
         """Begin a stream."""
-        answer = self._insist(lambda: self._http.post("/query/v1/streams", json=clip.stream(self.upload(clip))))
+        answer = self._insist(partial(self._http.post, "/query/v1/streams", json=clip.stream(self.upload(clip))))
         return StreamId(UUID(answer.json()["stream_id"]))
 
     def task(self, task: StreamId) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from core.settings import Settings
 from core.topics import Topics
 
 LOOK_S = 0.1
-ASK_S = 3.0
+ASK_S = 5.0
+NO_ANSWER = (KafkaException, TimeoutError)
 Ends = Mapping[tuple[str, int], int]
 
 
@@ -56,7 +57,7 @@ class Pulse:
         return of.get(process, (process,))
 
     def ends(self, topics: Sequence[str]) -> Ends:
-        """Where the logs end now. Raises KafkaException."""
+        """Where the logs end now. Raises what is in `NO_ANSWER`."""
         wanted = {TopicPartition(topic, p): OffsetSpec.latest() for topic in topics for p in self._partitions}
         futures = self._admin.list_offsets(wanted, request_timeout=ASK_S)
         return {(tp.topic, tp.partition): future.result(ASK_S).offset for tp, future in futures.items()}
@@ -73,7 +74,7 @@ class Pulse:
             try:
                 fresh = fresh or self._moved(start)
                 waiting = {group for group in waiting if not self._passed(group, start)}
-            except KafkaException:
+            except NO_ANSWER:
                 pass
             if fresh and not waiting:
                 return time.monotonic() - since
@@ -84,7 +85,7 @@ class Pulse:
         while time.monotonic() < until:
             try:
                 return self.ends(topics)
-            except KafkaException:
+            except NO_ANSWER:
                 time.sleep(LOOK_S)
         return None
 

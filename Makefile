@@ -43,7 +43,7 @@ test: setup-test ## everything that is checked before a change is taken
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q tests
+	$(BIN)/coverage run -m pytest -q --durations=25 tests
 	$(BIN)/coverage combine --quiet
 	@for room in $(COVERED); do \
 		$(BIN)/coverage report --include="$$room/*" --skip-covered --show-missing --fail-under=90 || exit 1; done

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import signal
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,6 @@ from tests.integration.stack.command import RunningStack, analyze, comparable, s
 pytestmark = pytest.mark.stack
 
 CLIP = "data/videos/intel/preview/person-bicycle-car-detection.gif"
-LONG_CLIP = "data/videos/intel/car-detection.mp4"
 
 
 def _workers(stack: RunningStack, word: str) -> list[psutil.Process]:
@@ -119,31 +116,6 @@ def test_a_deleted_task_leaves_nothing_to_find(stack: RunningStack, shared: Path
             items = httpx.get(f"{stack.url}/query/v1/{kind}", params={"stream_ids": task}).json()["items"]
             assert items == []
         time.sleep(8)
-
-
-@pytest.mark.parametrize("stage", ["detect", "analyse", "sink-clickhouse"])
-def test_killing_a_worker_changes_no_row(stack: RunningStack, shared: Path, tmp_path: Path, stage: str) -> None:
-    options = ("--fps", "0", "--labels", "any", "--model", "centernet-256")
-    undisturbed = analyze(stack, tmp_path, shared / LONG_CLIP, *options)
-    killed: list[int] = []
-    over = threading.Event()
-
-    def kill_twice() -> None:
-        for _ in range(2):
-            over.wait(4)
-            for process in _workers(stack, stage):
-                process.send_signal(signal.SIGKILL)
-                killed.append(process.pid)
-
-    killer = threading.Thread(target=kill_twice)
-    killer.start()
-    try:
-        disturbed = analyze(stack, tmp_path, shared / LONG_CLIP, *options)
-    finally:
-        over.set()
-        killer.join()
-    assert killed, "nothing was killed while it ran"
-    assert comparable(disturbed) == comparable(undisturbed)
 
 
 def test_only_the_model_server_loads_tensorflow(stack: RunningStack) -> None:

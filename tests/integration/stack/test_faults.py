@@ -1,0 +1,36 @@
+"""A short part of the fault suite (`make faults`), with a fixed seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.campaign import Campaign
+from tests.faults.faults import catalogue
+from tests.faults.load import STREAMS, TASKS, Service
+from tests.faults.rig import standing
+
+SHORT = (
+    "kill -9 sink-clickhouse",
+    "kill -9 models",
+    "network cut 8 s, analyse - kafka",
+    "kill -9 ingest",
+    "kill -9 detect",
+    "kill -9 analyse",
+)
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(900)
+def test_whatever_dies_under_load_no_row_is_lost_and_none_is_there_twice(shared: Path, tmp_path: Path) -> None:
+    faults = {fault.name: fault for fault in catalogue()}
+    with standing(tmp_path) as rig:
+        service = Service(rig.url, shared)
+        campaign = Campaign(rig, service, 1, print, tasks=TASKS[:2], streams=STREAMS[1:])
+        campaign.prepare()
+        verdict = campaign.round([faults[name] for name in SHORT])
+        service.close()
+    assert verdict.good, verdict
+    assert verdict.frames > 500
+    assert sum(tally.times for tally in campaign.figures.tallies.values()) >= 1

@@ -41,6 +41,12 @@ DEFINITIONS = (
         "Read frames that were dropped before Kafka, by reason.",
         ("lane", "reason"),
     ),
+    Metric(
+        "sightline_ingest_unreadable_total",
+        "counter",
+        "Records of ingest's own topics that were passed over because they cannot be read.",
+        ("topic",),
+    ),
     Metric("sightline_ingest_readers", "gauge", "Streams being read now.", ("lane",)),
     Metric(
         "sightline_stage_messages_total",

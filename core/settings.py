@@ -136,6 +136,9 @@ class Ingest(Section):
     read_timeout_s: Seconds = 10.0
     stall_timeout_s: Seconds = Field(60.0, description="a reader that gets no further for this long is ended")
     reader_restarts: Annotated[int, Field(ge=0)] = Field(3, description="of a reader that crashes at one place")
+    reader_memory_mb: Annotated[int, Field(ge=256)] = Field(
+        4096, description="most private memory of one reader, MiB; one that needs more ends, and its stream with it"
+    )
     max_pixels: Count = Field(8192 * 8192, description="of one decoded frame")
     protocols: tuple[str, ...] = (
         "file",

@@ -10,7 +10,7 @@ import av
 
 from ingest import decode_av, decode_decord
 from ingest.decoded import Decoded, ProblemSink
-from ingest.probe import Probe, probe_file, video_stream
+from ingest.probe import TAGS, Probe, probe_file, video_stream
 
 CONTAINERS = ",".join(
     (
@@ -56,24 +56,31 @@ class FileSource:
 
     Attributes:
         decoder: names of what has read it so far.
+        careful: leave out the decoder that a damaged file may crash.
         broken: always None; damaged places of a file are problems, and its end is its end.
     """
 
     path: Path
     probe: Probe
     max_pixels: int
+    careful: bool = False
     decoder: str = ""
     broken: str | None = None
 
     @classmethod
-    def open(cls, path: Path, max_pixels: int, rotation: int | None) -> FileSource:
+    def open(cls, path: Path, max_pixels: int, rotation: int | None, *, careful: bool = False) -> FileSource:
         """Look at `path`. Raises UnsupportedMedia, LimitExceeded."""
-        return cls(path, probe_file(str(path), max_pixels, rotation, options=LOCAL_OPTIONS), max_pixels)
+        return cls(path, probe_file(str(path), max_pixels, rotation, options=LOCAL_OPTIONS), max_pixels, careful)
 
     def frames(self, problem: ProblemSink) -> Iterator[Decoded]:
         """Every frame that can be decoded, in order of presentation; `problem` hears of the others."""
+        yield from self._frames(problem)
+        if self.probe.short is not None:
+            problem(self.probe.short)
+
+    def _frames(self, problem: ProblemSink) -> Iterator[Decoded]:
         passed = 0
-        reader = decode_decord.open_checked(str(self.path), self.probe)
+        reader = None if self.careful else decode_decord.open_checked(str(self.path), self.probe)
         if reader is not None:
             self.decoder = "decord"
             for frame in decode_decord.decode(reader, self.probe):
@@ -85,7 +92,7 @@ class FileSource:
         yield from self._by_av(problem, passed)
 
     def _by_av(self, problem: ProblemSink, skip: int) -> Iterator[Decoded]:
-        with av.open(str(self.path), options=LOCAL_OPTIONS) as container:
+        with av.open(str(self.path), metadata_errors=TAGS, options=LOCAL_OPTIONS) as container:
             stream = video_stream(container, self.max_pixels)
             for number, frame in enumerate(decode_av.decode(container, stream, problem)):
                 if number >= skip:

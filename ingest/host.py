@@ -12,14 +12,16 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from core import kafka as clients
+from core.bounds import check_key
 from core.errors import BadMessage, BrokerUnavailable
 from core.log import get
 from core.messages import StreamSpec, decode_spec
-from core.metrics import gauge
+from core.metrics import counter, gauge
 from core.settings import Settings
 from core.topics import Topics
 from ingest.closer import Closer
@@ -170,8 +172,9 @@ class Host:
         if message.error() is not None or key is None or partition is None or partition not in self._held:
             return
         try:
-            spec = None if message.value() is None else decode_spec(message.value())
+            spec = definition(key, message.value())
         except BadMessage as error:
+            counter("sightline_ingest_unreadable_total").labels("streams").inc()
             log.error("a stream's definition cannot be read", key=key.decode("utf-8", "replace"), error=str(error))
             return
         known = self._streams.get(key)
@@ -265,7 +268,8 @@ class Host:
             return
         if checkpoint is not None and checkpoint.run != spec.run:
             checkpoint = None
-        start = Start(spec, stream.partition, self.name, self._reader_settings, checkpoint)
+        careful = stream.crashes > 0
+        start = Start(spec, stream.partition, self.name, self._reader_settings, checkpoint, careful)
         stream.reader = self._launch(start, self._settings.ingest.stall_timeout_s)
         stream.wanted = False
         log.info("a reader begins", stream=stream.key.decode(), run=spec.run, pid=stream.reader.pid)
@@ -310,6 +314,17 @@ class Host:
                 self._closer.close(checkpoint, stream.partition, reader.spec, error)
         except BrokerUnavailable as error:
             log.warning("a crash waits for the broker", stream=stream.key.decode(), error=str(error))
+
+
+def definition(key: bytes, value: bytes | None) -> StreamSpec | None:
+    """What a record of `streams` says; None deletes the stream. Raises BadMessage, also for a key that is no id."""
+    try:
+        stream = UUID(key.decode())
+    except ValueError as error:
+        raise BadMessage("the key is no stream's id") from error
+    spec = None if value is None else decode_spec(value)
+    check_key(key, stream if spec is None else spec.stream_id)
+    return spec
 
 
 def new_checkpoint(spec: StreamSpec) -> Checkpoint:

@@ -22,7 +22,7 @@ from ingest.decoded import Decoded, ProblemSink
 from ingest.file_source import CONTAINERS
 from ingest.hls import MARK, HlsBody, whole_text
 from ingest.http_client import HttpBody, HttpClient
-from ingest.probe import Probe, first_frames, measure, refusal, video_stream
+from ingest.probe import TAGS, Probe, first_frames, measure, refusal, video_stream
 
 
 @dataclass(slots=True)
@@ -85,13 +85,14 @@ def _open(url: str, policy: Policy, settings: Settings) -> tuple[InputContainer,
         body = _body(HttpClient(policy, ingest), url, ingest)
         plain = {"format_whitelist": f"{CONTAINERS},mpjpeg", "protocol_whitelist": "none"}
         try:
-            return av.open(body, "r", options=plain), body
+            return av.open(body, "r", options=plain, metadata_errors=TAGS), body
         except BaseException:
             body.close()
             raise
     allowed = [name for name in ingest.protocols if name not in {"file", "data"}]
     options = {"protocol_whitelist": ",".join(allowed), "rtsp_transport": "tcp"}
-    return av.open(url, "r", options=options, timeout=(ingest.connect_timeout_s, ingest.read_timeout_s)), None
+    patience = (ingest.connect_timeout_s, ingest.read_timeout_s)
+    return av.open(url, "r", options=options, metadata_errors=TAGS, timeout=patience), None
 
 
 def _close(container: InputContainer, body: Body | None) -> None:

@@ -5,23 +5,36 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Literal
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from core.errors import LimitExceeded, UnsupportedMedia
 from core.messages import VideoInfo
 from ingest.picture import Size, squared
+from ingest.sampling import LONGEST_S
 
 FIRST_FRAME_PACKETS = 3000
+MOST_TIMES = 2_000_000
+"""Packets whose times are kept: 22 hours at 25 a second. A longer file is read without them."""
+
+MOST_PROMISED = 2**40
+ALL_BUT_FEW = Fraction(99, 100)
+"""Of the frames that a container's tables name, less two, must be there; some writers name a few too many."""
+
+MOST_OF_IT = Fraction(3, 4)
+"""Of the seconds that a container claims, where it names no frames, must have a picture: sound may last longer."""
 DEFAULT_FPS = Fraction(25)
 Threads = Literal["AUTO", "SLICE"]
+TAGS = "replace"
+"""What becomes of bytes in a container's tags that are no text: a title that cannot be read refuses no video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +45,9 @@ class Probe:
         coded: pixels as decoded; `shown`: upright, with square pixels.
         rotation: clockwise degrees that turn a decoded frame upright.
         times: presentation times of all packets that show a frame, rising, in `time_base`; None when
-            they were not read, are damaged, or do not order the frames.
-        promised: frames the container claims.
+            they were not read, are damaged or too many, or do not order the frames.
+        promised: frames the container claims; None when it claims none, or what cannot be.
+        short: what the container claims and does not hold, as a sentence.
     """
 
     coded: Size
@@ -46,6 +60,7 @@ class Probe:
     promised: int | None
     duration_s: float | None
     times: array[int] | None = None
+    short: str | None = None
 
     @property
     def frame_s(self) -> Fraction:
@@ -121,12 +136,14 @@ def probe_file(path: str, max_pixels: int, forced_rotation: int | None, **option
         UnsupportedMedia: no decoder reads it.
         LimitExceeded: its frames are too large.
     """
-    with refusal("not a video that can be read"), av.open(path, **options) as container:
+    with refusal("not a video that can be read"), av.open(path, metadata_errors=TAGS, **options) as container:
         stream = video_stream(container, max_pixels)
         probe = measure(container, stream, first_frames(container, stream)[0], forced_rotation)
-    with refusal("not a video that can be read"), av.open(path, **options) as container:
-        times = _times(container, video_stream(container, max_pixels))
-    return Probe(**{name: getattr(probe, name) for name in Probe.__slots__ if name != "times"}, times=times)
+    with refusal("not a video that can be read"), av.open(path, metadata_errors=TAGS, **options) as container:
+        stream = video_stream(container, max_pixels)
+        packets = Packets()
+        packets.read(container, stream)
+        return replace(probe, times=packets.times, short=packets.missing(stream, probe))
 
 
 def first_frames(container: InputContainer, stream: VideoStream) -> list[VideoFrame]:
@@ -159,7 +176,7 @@ def measure(container: InputContainer, stream: VideoStream, frame: VideoFrame, f
         time_base=stream.time_base or Fraction(1, 1000),
         codec=stream.codec_context.name,
         pixels=frame.format.name,
-        promised=stream.frames or (round(duration * fps) if duration else None),
+        promised=_promised(stream, duration, fps),
         duration_s=duration,
     )
 
@@ -187,24 +204,72 @@ def _fps(stream: VideoStream) -> Fraction:
     return DEFAULT_FPS
 
 
+def _promised(stream: VideoStream, duration_s: float | None, fps: Fraction) -> int | None:
+    claimed = stream.frames or (round(duration_s * fps) if duration_s else 0)
+    return claimed if 0 < claimed <= MOST_PROMISED else None
+
+
 def _duration(container: InputContainer, stream: VideoStream) -> float | None:
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration else None
+    """Seconds by the headers; None when they say none, or what cannot be."""
+    own = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+    whole = container.duration / av.time_base if container.duration else 0.0
+    return next((said for said in (own, whole) if 0.0 < said <= LONGEST_S), None)
 
 
-def _times(container: InputContainer, stream: VideoStream) -> array[int] | None:
-    """Presentation times of the packets that show a frame; None when a packet is damaged or has no time."""
-    times: array[int] = array("q")
-    try:
-        for packet in container.demux(stream):
-            if not packet.size:
-                continue
-            if packet.pts is None or packet.is_corrupt:
-                return None
-            if not packet.is_discard:
-                times.append(packet.pts)
-    except av.error.FFmpegError:
-        return None
-    ordered = array("q", sorted(times))
-    return ordered if all(a < b for a, b in pairwise(ordered)) else None
+@dataclass(slots=True)
+class Packets:
+    """What a container's packets say, without decoding them.
+
+    Attributes:
+        times: see `Probe.times`.
+        count: of them, those of frames that are not shown included.
+        whole: they could be read to the end.
+    """
+
+    times: array[int] | None = None
+    count: int = 0
+    whole: bool = False
+    first: int | None = None
+    last: int | None = None
+
+    def read(self, container: InputContainer, stream: VideoStream) -> None:
+        """Read all packets of `stream`."""
+        times: array[int] | None = array("q")
+        try:
+            for packet in container.demux(stream):
+                if packet.size:
+                    self._note(packet.pts)
+                    times = self._with(times, packet)
+        except av.error.FFmpegError:
+            return
+        self.whole = True
+        ordered = array("q", sorted(times or ()))
+        sound = times is not None and all(a < b for a, b in pairwise(ordered))
+        self.times = ordered if sound else None
+
+    def _note(self, pts: int | None) -> None:
+        self.count += 1
+        if pts is not None:
+            self.first = pts if self.first is None else min(self.first, pts)
+            self.last = pts if self.last is None else max(self.last, pts)
+
+    def _with(self, times: array[int] | None, packet: Packet[VideoStream]) -> array[int] | None:
+        if times is None or packet.pts is None or packet.is_corrupt or len(times) >= MOST_TIMES:
+            return None
+        if not packet.is_discard:
+            times.append(packet.pts)
+        return times
+
+    def missing(self, stream: VideoStream, probe: Probe) -> str | None:
+        """What the container claims and these packets do not hold; None where nothing is known to be missing."""
+        if not self.whole:
+            return None
+        if 0 < stream.frames <= MOST_PROMISED:
+            fewer = self.count < stream.frames * ALL_BUT_FEW - 2
+            return f"the container names {stream.frames} frames and holds {self.count}" if fewer else None
+        if probe.duration_s is None or self.first is None or self.last is None:
+            return None
+        lasts = (self.last - self.first) * probe.time_base + probe.frame_s
+        if lasts >= Fraction(probe.duration_s) * MOST_OF_IT:
+            return None
+        return f"the container lasts {probe.duration_s:.1f} s and holds video for {float(lasts):.1f} s"

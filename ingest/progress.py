@@ -15,10 +15,12 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from core import kafka as clients
+from core.bounds import MOST_COUNT, MOST_OFFSET, MOST_RUN, MOST_SECONDS, check_key
 from core.errors import BadMessage, BrokerUnavailable
 from core.ids import Run, StreamId
 from core.log import get
 from core.messages import IngestCounts, Lane, StreamProblem, VideoInfo
+from core.metrics import counter
 from core.settings import Kafka
 from core.topics import Topics
 from ingest.offsets import bounds
@@ -66,9 +68,18 @@ def encode(checkpoint: Checkpoint) -> bytes:
 def decode(value: bytes) -> Checkpoint:
     """Read a checkpoint. Raises BadMessage."""
     try:
-        return _decoder.decode(value)
-    except msgspec.DecodeError as error:
+        checkpoint = _decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadMessage(str(error)) from error
+    if not (
+        1 <= checkpoint.run <= MOST_RUN
+        and 0 <= checkpoint.offset <= MOST_OFFSET
+        and 0 <= checkpoint.next_seq <= MOST_COUNT
+        and -1 <= checkpoint.index <= MOST_COUNT
+        and 0.0 <= checkpoint.media_s <= MOST_SECONDS
+    ):
+        raise BadMessage("a checkpoint that stands nowhere")
+    return checkpoint
 
 
 class ProgressLog:
@@ -127,14 +138,18 @@ class ProgressLog:
                 position = high  # the last records before it have been compacted away
         self._next[partition] = position
 
-    def _note(self, partition: int, key: bytes, value: bytes | None) -> None:
-        name = key.decode("utf-8", "replace")
+    def _note(self, partition: int, key: bytes | None, value: bytes | None) -> None:
+        """Take over a checkpoint; what cannot be read leaves the one before in force."""
+        name = (key or b"").decode("utf-8", "replace")
         if value is None:
             self._found[partition].pop(name, None)
             return
         try:
-            self._found[partition][name] = decode(value)
+            checkpoint = decode(value)
+            check_key(key, checkpoint.stream_id)
+            self._found[partition][name] = checkpoint
         except BadMessage as error:
+            counter("sightline_ingest_unreadable_total").labels("ingest-progress").inc()
             log.warning("a checkpoint cannot be read", stream=name, error=str(error))
 
     def close(self) -> None:

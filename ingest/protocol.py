@@ -22,6 +22,7 @@ class Start(msgspec.Struct, frozen=True):
         partition: of the stream on every topic.
         checkpoint: where an interrupted run stands; None for a new one.
         settings: the tree's parts that a reader needs.
+        careful: a reader of this run has crashed here.
     """
 
     spec: StreamSpec
@@ -29,6 +30,7 @@ class Start(msgspec.Struct, frozen=True):
     host: str
     settings: dict[str, Any]
     checkpoint: Checkpoint | None = None
+    careful: bool = False
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):

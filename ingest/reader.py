@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 import threading
@@ -104,7 +105,7 @@ class Reader:
             begin_if_missing(publisher, self._spec, begun=standing.begun)
             return Outcome("stop")
         try:
-            source = open_source(self._spec, self._settings)
+            source = open_source(self._spec, self._settings, careful=self._start.careful)
         except (ClientError, FatalError) as error:
             begin_if_missing(publisher, self._spec, begun=standing.begun)
             return Outcome("failure", error=str(error))
@@ -265,6 +266,12 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def bound_memory(mebibytes: int) -> None:
+    """Where the system can, refuse this process more private memory: what a file makes of it is its own loss."""
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_DATA, (mebibytes * 1024**2,) * 2)
+
+
 def main() -> int:
     """Run one reader; see `ingest.protocol` for the exit codes."""
     die_with_parent()
@@ -272,6 +279,7 @@ def main() -> int:
     start = decode_start(next(lines))
     settings = Settings(**start.settings)
     configure(settings.telemetry, "ingest")
+    bound_memory(settings.ingest.reader_memory_mb)
     control = Control(time.monotonic)
     signal.signal(signal.SIGTERM, lambda *_: control.tell("suspend"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -10,6 +10,7 @@ import msgspec
 from confluent_kafka import KafkaException, Message, TopicPartition
 
 from core import kafka as clients
+from core.bounds import MOST_COUNT, MOST_SECONDS
 from core.errors import BrokerUnavailable
 from core.ids import Run, StreamId
 from core.messages import RunEnd
@@ -26,6 +27,11 @@ class FrameMark(msgspec.Struct, frozen=True, tag_field="message", tag="frame"):
     seq: int
     index: int
     media_s: float
+
+    @property
+    def possible(self) -> bool:
+        """Whether a frame can stand there; what cannot be is no frame of ours."""
+        return 0 <= self.seq <= self.index <= MOST_COUNT and 0.0 <= self.media_s <= MOST_SECONDS
 
 
 class BeginMark(msgspec.Struct, frozen=True, tag_field="message", tag="run_begin"):
@@ -112,6 +118,8 @@ def _mark(message: Message, checkpoint: Checkpoint) -> Mark | None:
         return None
     try:
         mark = _decoder.decode(message.value() or b"")
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return mark if mark.run == checkpoint.run else None
+    if mark.run != checkpoint.run or mark.stream_id != checkpoint.stream_id:
+        return None
+    return mark if not isinstance(mark, FrameMark) or mark.possible else None

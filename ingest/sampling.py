@@ -12,6 +12,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 MILLISECOND = Fraction(1, 1000)
+LONGEST_S = 10 * 366 * 86_400
+"""No source lasts so long: a presentation time beyond it is damage."""
 
 
 def tolerance(time_base: Fraction) -> Fraction:
@@ -50,8 +52,9 @@ class Sampler:
 class Timeline:
     """Presentation times as media seconds: from `begin` at the first frame, and always rising.
 
-    A missing or repeated time becomes one frame after the last; where the source jumps back (a
-    file that begins again, a camera that resets its clock) the line goes on from there.
+    A missing or repeated time becomes one frame after the last, and so does one that lies years
+    away; where the source jumps back (a file that begins again, a camera that resets its clock) the
+    line goes on from there.
     """
 
     def __init__(self, frame_s: Fraction, begin: Fraction = Fraction(0)) -> None:
@@ -66,7 +69,8 @@ class Timeline:
         if pts is None or self._shift is None:
             return expected
         time = pts + self._shift
-        return time if self._last is None or time > self._last else expected
+        rises = self._last is None or time > self._last
+        return time if rises and time <= self._begin + LONGEST_S else expected
 
     def advance(self, pts: Fraction | None) -> Fraction:
         """The same, and the frame has come."""

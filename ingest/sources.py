@@ -13,11 +13,14 @@ from ingest.live_source import LiveSource
 from ingest.reading import Source
 
 
-def open_source(spec: StreamSpec, settings: Settings) -> Source:
+def open_source(spec: StreamSpec, settings: Settings, *, careful: bool = False) -> Source:
     """Open the spec's source.
 
     Files and uploads are read in place; a task's URL is fetched first, so that it is the same
     bytes however often it is read; any other address is read as it comes.
+
+    Args:
+        careful: a reader has died of it: leave out the decoder that may be why.
 
     Raises:
         ClientError: not allowed, not there, or not a video.
@@ -25,9 +28,10 @@ def open_source(spec: StreamSpec, settings: Settings) -> Source:
     """
     url, limit, rotation = spec.source.url, settings.ingest.max_pixels, spec.source.rotation
     if is_local(url):
-        return FileSource.open(local_path(url, settings), limit, rotation)
+        return FileSource.open(local_path(url, settings), limit, rotation, careful=careful)
     if spec.lane == "batch":
-        return FileSource.open(fetched(url, _spool(spec, settings), settings), limit, rotation)
+        path = fetched(url, _spool(spec, settings), settings)
+        return FileSource.open(path, limit, rotation, careful=careful)
     return LiveSource.open(url, settings, rotation)
 
 

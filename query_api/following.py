@@ -15,8 +15,9 @@ from typing import Any, Protocol
 from confluent_kafka import KafkaException, TopicPartition
 
 from core import kafka as clients
-from core.errors import BrokerUnavailable
+from core.errors import BadMessage, BrokerUnavailable
 from core.ids import EventId, StreamId
+from core.log import get
 from core.messages import (
     Event,
     FrameDetections,
@@ -32,20 +33,34 @@ from core.messages import (
 )
 from core.settings import Kafka
 from core.topics import Topics
-from query_api.refusals import Busy
+from query_api.refusals import Busy, TooLarge
 from warehouse.rows import FrameCounts, RunTrackPoint
 
+log = get(__name__)
 POLL_S = 0.2
 GRACE_S = 5.0
 BATCH = 500
 STAGES = frozenset({"detections", "tracks", "events"})
+QUEUE_KB = 16 * 1024
+"""Records fetched ahead of one follower, KiB."""
+
+MOST_BYTES = 128 * 1024**2
+"""Of one analysis: its tracks' places and its events, which are kept to answer it."""
+
+POINT_BYTES = 512
+"""A track's place in a frame, in memory."""
 
 
 class Follower(Protocol):
     """One stream's messages, collected until its run has passed every topic."""
 
     def collect(self, cancelled: threading.Event, timeout_s: float) -> Collected | None:
-        """Everything of the run; None when `cancelled` was set. Blocks. Raises Busy after `timeout_s`."""
+        """Everything of the run; None when `cancelled` was set. Blocks.
+
+        Raises:
+            Busy: it is not done after `timeout_s`.
+            TooLarge: its result is too large to be kept in memory.
+        """
         ...
 
     def close(self) -> None:
@@ -72,6 +87,7 @@ class Collected:
     ended: set[str] = field(default_factory=set)
     last_detections: int = -1
     last_tracks: int = -1
+    bytes_kept: int = 0
 
     @property
     def complete(self) -> bool:
@@ -104,6 +120,7 @@ class Collected:
                 self._end("tracks", end)
             case FrameTracks() as frame if frame.seq > self.last_tracks:
                 self.last_tracks = frame.seq
+                self._keep(POINT_BYTES * (len(frame.tracks) + len(frame.earlier)))
                 self.points.extend(RunTrackPoint(e.seq, e.index, e.media_s, e.ts_ms, e.track) for e in frame.earlier)
                 self.points.extend(
                     RunTrackPoint(frame.seq, frame.index, frame.media_s, frame.ts_ms, track) for track in frame.tracks
@@ -117,6 +134,7 @@ class Collected:
             case Event() as event:
                 known = self.events.get(event.event_id)
                 if known is None or event.number >= known.number:
+                    self._keep(len(value or b"") if known is None else 0)
                     self.events[event.event_id] = event
 
     def take_status(self, value: bytes | None) -> None:
@@ -124,6 +142,11 @@ class Collected:
         status = decode_status(value)
         if status.state in {"failure", "stop", "done"} and status.counts.read == 0:
             self.failed = status
+
+    def _keep(self, size: int) -> None:
+        self.bytes_kept += size
+        if self.bytes_kept > MOST_BYTES:
+            raise TooLarge("the result is too large to be answered at once; ask for a deferred analysis")
 
     def _end(self, topic: str, end: RunEnd) -> None:
         self.ended.add(topic)
@@ -144,7 +167,9 @@ class KafkaFollower:
             names.events: Collected.take_event,
             names.stream_status: Collected.take_status,
         }
-        self._consumer: Any = clients.consumer(kafka, "query-follower", f"query-{stream}")
+        self._consumer: Any = clients.consumer(
+            kafka, "query-follower", f"query-{stream}", **{"queued.max.messages.kbytes": QUEUE_KB}
+        )
         try:
             self._consumer.assign(self._ends(kafka.partitions))
         except KafkaException as error:
@@ -166,7 +191,7 @@ class KafkaFollower:
         while not cancelled.is_set():
             for record in self._consumer.consume(BATCH, POLL_S):
                 if record.error() is None and record.key() == self._key:
-                    self._take[record.topic()](collected, record.value())
+                    self._hear(collected, record)
             now = self._clock()
             if collected.complete:
                 return collected
@@ -177,6 +202,13 @@ class KafkaFollower:
                     return collected
                 raise Busy(f"the analysis was not done within {timeout_s:g} s; ask for a deferred one")
         return None
+
+    def _hear(self, collected: Collected, record: Any) -> None:
+        """Take a record; one that cannot be read is passed over, as every stage does."""
+        try:
+            self._take[record.topic()](collected, record.value())
+        except BadMessage as error:
+            log.warning("a record is passed over", topic=record.topic(), offset=record.offset(), error=str(error))
 
     def close(self) -> None:
         """End the connection."""

@@ -11,9 +11,11 @@ import falcon.asgi
 import msgspec
 
 from core.settings import Settings
+from query_api import tables
 from query_api.negotiate import Piece, piece_of, unchanged
 from query_api.pool import Pool
 from query_api.routes import JSON
+from query_api.types.query import LedgerPage, StreamsPage
 from warehouse.media import MediaStore
 
 
@@ -36,6 +38,19 @@ async def table(resp: falcon.asgi.Response, pool: Pool, pieces: Iterator[bytes],
 
     resp.content_type = media
     resp.stream = whole()
+
+
+async def page(
+    resp: falcon.asgi.Response, pool: Pool, found: StreamsPage | LedgerPage, schema: Any, media: str
+) -> None:
+    """Answer with a page as JSON, or with its items as a table whose next cursor is in a header."""
+    resp.set_header("Vary", "Accept")
+    if media == JSON:
+        json(resp, found)
+        return
+    if found.next_cursor is not None:
+        resp.set_header("Next-Cursor", found.next_cursor)
+    await table(resp, pool, tables.encode(tables.from_items(found.items, schema), schema, media), media)
 
 
 async def file(

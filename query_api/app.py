@@ -19,6 +19,7 @@ from query_api.openapi import document
 from query_api.ports import Collaborators
 from query_api.refusals import MethodNotAllowed, TooLarge, WrongContentType
 from query_api.resources.analysis import SmartSearchResource, VideosdkResource, VideoTaskResource
+from query_api.resources.ledgers import LedgerResource, LedgersResource
 from query_api.resources.rows import MediaResource, RowsResource
 from query_api.resources.status import (
     HealthcheckResource,
@@ -29,12 +30,13 @@ from query_api.resources.status import (
     SpecResource,
     VersionResource,
 )
-from query_api.resources.streams import LedgerResource, StreamResource, StreamsResource
+from query_api.resources.streams import StreamResource, StreamsResource
 from query_api.resources.tasks import TaskResource, TasksResource
 from query_api.resources.videos import VideoResource, VideosResource
 from query_api.routes import ROUTES, surface_of
 from query_api.services.health import Health
 from query_api.services.immediate import Immediate
+from query_api.services.ledgers import Ledgers
 from query_api.services.search import SmartSearch
 from query_api.services.streams import Streams
 from query_api.services.submissions import Submissions
@@ -67,6 +69,7 @@ def resources(settings: Settings, parts: Collaborators) -> dict[str, Any]:
     submissions = Submissions(settings, parts)
     tasks = Tasks(settings, parts, uploads)
     streams = Streams(parts, uploads)
+    ledgers = Ledgers(parts)
     health = Health(settings, parts)
     immediate = Immediate(settings, parts)
     return {
@@ -86,7 +89,8 @@ def resources(settings: Settings, parts: Collaborators) -> dict[str, Any]:
         "task": TaskResource(settings, pool, tasks),
         "rows": RowsResource(settings, parts),
         "media": MediaResource(parts),
-        "ledger": LedgerResource(settings, pool, streams),
+        "ledgers": LedgersResource(settings, pool, ledgers),
+        "ledger": LedgerResource(settings, pool, ledgers),
         "streams": StreamsResource(settings, pool, submissions, streams),
         "stream": StreamResource(pool, streams),
     }

@@ -6,6 +6,7 @@ from core import kafka
 from core.settings import Settings
 from inference.client import ModelClient
 from query_api.following import KafkaFollowers
+from query_api.in_flight import KafkaFlights
 from query_api.pool import Pool
 from query_api.ports import Collaborators
 from warehouse.analytics import AnalyticsStore
@@ -26,6 +27,7 @@ def connect(settings: Settings) -> Collaborators:
         media=MediaStore.connect(settings),
         models=ModelClient(settings.models, settings.breaker, settings.models_dir),
         followers=KafkaFollowers(settings.kafka),
+        flights=KafkaFlights(settings.kafka),
         broker_ready=lambda: kafka.ready(settings.kafka, 3.0),
         models_dir=settings.models_dir,
         staging=settings.data_dir / "uploads",

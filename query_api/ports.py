@@ -13,6 +13,7 @@ from core.errors import BadImage
 from core.ids import StreamId
 from core.messages import Face
 from query_api.following import Follower
+from query_api.in_flight import Flights
 from query_api.pool import Pool
 from warehouse.analytics import AnalyticsStore
 from warehouse.control import ControlStore
@@ -58,6 +59,7 @@ class Collaborators:
 
     Attributes:
         followers: of immediate analyses.
+        flights: where frames wait on Kafka.
         broker_ready: whether Kafka answers; blocking.
         models_dir: where the zoo's cards are.
         staging: folder of uploads that are not whole.
@@ -70,6 +72,7 @@ class Collaborators:
     media: MediaStore
     models: Models
     followers: Followers
+    flights: Flights
     broker_ready: Callable[[], bool]
     models_dir: Path
     staging: Path

@@ -188,8 +188,13 @@ FINDINGS = (
     Route("GET", "/query/v1/statistics", Q, "rows", "Counts, divided by time, label, stream or type.", "read",
           {200: Answer("The counts.", query.StatisticsAnswer, TABLES)}, params=query.StatisticsParams,
           refuses=(406, 413), suffix="statistics"),
-    Route("GET", "/query/v1/ledger", Q, "ledger", "Where every frame of every run went.", "read",
+    Route("GET", "/query/v1/ledger", Q, "ledgers",
+          "Where every frame of every run went, or is. The sums always hold; `imbalance` says whether the counts "
+          "behind them agree.", "read",
           {200: Answer("The ledgers.", query.LedgerPage, TABLES)}, params=query.LedgerParams, refuses=(404, 406, 413)),
+    Route("GET", "/query/v1/ledger/{stream_id:uuid}", Q, "ledger",
+          "The ledger of a stream's current run, or of another one, with the place of each frame in flight.", "read",
+          {200: Answer("The ledger, and the frames.", query.LedgerFrames)}, params=query.LedgerFramesParams),
 )  # fmt: skip
 
 STREAMS = (

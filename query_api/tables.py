@@ -132,6 +132,9 @@ LEDGER = _schema(
         ("dropped", pa.string()),
         ("dead_lettered", pa.int64()),
         ("in_flight", pa.int64()),
+        ("finished", pa.bool_()),
+        ("imbalance", pa.int64()),
+        ("places", pa.string()),
     ]
 )
 STREAMS = _schema(

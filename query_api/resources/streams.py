@@ -1,8 +1,7 @@
-"""Streams and ledgers: ``/query/v1/streams``, ``/query/v1/ledger``."""
+"""Streams: ``/query/v1/streams``."""
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 import falcon.asgi
@@ -14,23 +13,10 @@ from query_api.negotiate import choose
 from query_api.paging import page_limit
 from query_api.pool import Pool
 from query_api.resources.analysis import asker_of
-from query_api.routes import JSON, TABLES
+from query_api.routes import TABLES
 from query_api.services.streams import Streams
 from query_api.services.submissions import Submissions
-from query_api.types.query import LedgerPage, LedgerParams, StreamRequest, StreamsPage, StreamsParams
-
-
-async def _answer(
-    resp: falcon.asgi.Response, pool: Pool, media: str, page: StreamsPage | LedgerPage, schema: Any
-) -> None:
-    """The page as JSON, or its items as a table whose next cursor is in a header."""
-    resp.set_header("Vary", "Accept")
-    if media == JSON:
-        answers.json(resp, page)
-        return
-    if page.next_cursor is not None:
-        resp.set_header("Next-Cursor", page.next_cursor)
-    await answers.table(resp, pool, tables.encode(tables.from_items(page.items, schema), schema, media), media)
+from query_api.types.query import StreamRequest, StreamsParams
 
 
 class StreamsResource:
@@ -47,7 +33,7 @@ class StreamsResource:
         media = choose(req, TABLES)
         params = params_of(req, StreamsParams)
         page = await self._pool.run(self._streams.page, params, page_limit(params.limit, self._settings))
-        await _answer(resp, self._pool, media, page, tables.STREAMS)
+        await answers.page(resp, self._pool, page, tables.STREAMS, media)
 
     async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Watch a camera, a URL or a file."""
@@ -73,19 +59,3 @@ class StreamResource:
         """Remove it and all that it left."""
         await self._pool.run(self._streams.delete, stream_id)
         resp.status = 204
-
-
-class LedgerResource:
-    """``/query/v1/ledger``."""
-
-    def __init__(self, settings: Settings, pool: Pool, streams: Streams) -> None:
-        self._settings = settings
-        self._pool = pool
-        self._streams = streams
-
-    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Where every frame of every run went."""
-        media = choose(req, TABLES)
-        params = params_of(req, LedgerParams)
-        page = await self._pool.run(self._streams.ledgers, params, page_limit(params.limit, self._settings))
-        await _answer(resp, self._pool, media, page, tables.LEDGER)

@@ -1,4 +1,4 @@
-"""Streams and their ledgers, as the query surface shows them."""
+"""Streams, as the query surface shows them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from core.ids import StreamId
 from core.log import mask
 from core.messages import IngestCounts, StreamSpec
 from query_api.ports import Collaborators
-from query_api.services.ledger import balance
 from query_api.services.results import problems_shown, video_facts
 from query_api.services.submissions import analytics_shown
 from query_api.services.tasks import remove_stream
 from query_api.services.uploads import Uploads
-from query_api.types.query import LedgerItem, LedgerPage, LedgerParams, StreamItem, StreamsPage, StreamsParams
-from warehouse.control.rows import RunRow, StreamFilter, StreamRow
+from query_api.types.query import StreamItem, StreamsPage, StreamsParams
+from warehouse.control.rows import StreamFilter, StreamRow
 
 
 class Streams:
@@ -48,23 +47,6 @@ class Streams:
         row = self._row(stream_id)
         remove_stream(self._parts, row.stream_id)
         self._uploads.release(row.spec.source.url)
-
-    def ledgers(self, params: LedgerParams, limit: int) -> LedgerPage:
-        """Every run's ledger of a page of streams, tasks included."""
-        chosen = StreamFilter(stream_ids=ids_of(params.stream_ids))
-        found = self._parts.control.streams(chosen, limit=limit, cursor=params.cursor)
-        items = [
-            self._ledger(row, run)
-            for row in found.items
-            for run in self._parts.control.runs(row.stream_id)
-            if params.run in (None, run.run)
-        ]
-        return LedgerPage(items, found.next_cursor)
-
-    def _ledger(self, row: StreamRow, run: RunRow) -> LedgerItem:
-        ledger = balance(run.counts, self._parts.analytics.frame_counts(row.stream_id, run.run))
-        values = {name: getattr(ledger, name) for name in type(ledger).__struct_fields__}
-        return LedgerItem(stream_id=row.stream_id, run=run.run, name=row.spec.name, state=run.state, **values)
 
     def _row(self, stream_id: UUID) -> StreamRow:
         row = self._parts.control.stream(StreamId(stream_id))

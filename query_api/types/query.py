@@ -14,6 +14,7 @@ from query_api.types.common import Cursor, Limit, Moment, Name, Rate, Url
 Order = Literal["asc", "desc"]
 Words = tuple[Annotated[str, Meta(max_length=256)], ...]
 RunNumber = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+FrameNumber = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 TrackNumber = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Score = Annotated[float, Meta(ge=0.0, le=1.0)]
 BucketName = Literal["second", "minute", "hour", "day"]
@@ -98,10 +99,27 @@ class StatisticsParams(Struct, frozen=True, forbid_unknown_fields=True, rename={
 
 
 class LedgerParams(PageParams, frozen=True, forbid_unknown_fields=True):
-    """Whose ledger."""
+    """Whose ledger.
+
+    Attributes:
+        places: also look where frames in flight wait, which takes a look at Kafka.
+    """
 
     stream_ids: tuple[UUID, ...] | None = None
     run: RunNumber | None = None
+    places: bool = True
+
+
+class LedgerFramesParams(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which run of the stream (the current one unless given), and which frames of it.
+
+    Attributes:
+        after: only frames with a higher number: `next_after` of the answer before.
+    """
+
+    run: RunNumber | None = None
+    limit: Limit | None = None
+    after: FrameNumber | None = None
 
 
 class StreamsParams(PageParams, frozen=True, forbid_unknown_fields=True):
@@ -226,13 +244,46 @@ class Ledger(Struct, frozen=True):
     in_flight: int
 
 
+class Places(Struct, frozen=True):
+    """Where the frames in flight are; all but `awaiting_analyse` sum to `in_flight`.
+
+    Attributes:
+        ingest: read, and not acknowledged by Kafka yet.
+        detect: on `frames.live` or `frames.batch`, waiting for the detector.
+        sink: on `detections`, waiting to be stored.
+        missing: on none of them: expired unread, or lost.
+        unlocated: acknowledged, and not looked for: Kafka does not answer, or too much waits there.
+        awaiting_analyse: frames on `detections` that analyse has not followed yet, stored ones among them;
+            null when it is not known.
+    """
+
+    ingest: int = 0
+    detect: int = 0
+    sink: int = 0
+    missing: int = 0
+    unlocated: int = 0
+    awaiting_analyse: int | None = 0
+
+
 class LedgerItem(Ledger, frozen=True, kw_only=True):
-    """One run's ledger."""
+    """One run's ledger.
+
+    Attributes:
+        finished: the run has ended and everything of it is stored, so nothing may be in flight.
+        imbalance: frames by which counts that were made independently of each other differ, or that
+            cannot be found; 0 is right.
+        differences: what does not hold, in words.
+        places: of the frames in flight; null when it was not asked for.
+    """
 
     stream_id: UUID
     run: int
     name: str
     state: str
+    finished: bool
+    imbalance: int
+    differences: list[str]
+    places: Places | None
 
 
 class LedgerPage(Struct, frozen=True):
@@ -240,6 +291,28 @@ class LedgerPage(Struct, frozen=True):
 
     items: list[LedgerItem]
     next_cursor: str | None
+
+
+class FramePlace(Struct, frozen=True):
+    """One frame in flight, by its number in the run.
+
+    Attributes:
+        place: as in `Places`; frames at ingest have no number yet and are not listed.
+        topic, partition, offset: of its record, where it is on Kafka.
+    """
+
+    seq: int
+    place: Literal["detect", "sink", "missing", "unlocated"]
+    topic: str | None
+    partition: int | None
+    offset: int | None
+
+
+class LedgerFrames(LedgerItem, frozen=True, kw_only=True):
+    """One run's ledger, with its frames in flight, the first ones first."""
+
+    frames: list[FramePlace]
+    next_after: int | None
 
 
 class SourceProblem(Struct, frozen=True):

@@ -66,6 +66,7 @@ def parts(settings: Settings, tmp_path: Path, migrated: Path) -> Iterator[Parts]
         media=MediaStore.connect(settings),
         models=made.models,
         followers=made.followers,
+        flights=made.flights,
         broker_ready=lambda: made.broker,
         models_dir=settings.models_dir,
         staging=tmp_path / "staging",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
 from core.errors import BadImage, BrokerUnavailable, StoreUnavailable
-from core.ids import StreamId
+from core.ids import Seq, StreamId
 from core.messages import Event, Face
 from query_api.following import Collected
+from query_api.in_flight import RunKey, Waiting
 from query_api.ports import Collaborators
 from warehouse.control import ControlStore
 from warehouse.embeddings import Neighbour
@@ -26,6 +27,7 @@ class FakeAnalytics:
 
     def __init__(self) -> None:
         self.counts = FrameCounts(0, 0)
+        self.stored: frozenset[int] = frozenset()
         self.pages: dict[str, Page[Any]] = {}
         self.groups: list[StatisticsRow] = []
         self.points: list[RunTrackPoint] = []
@@ -53,6 +55,9 @@ class FakeAnalytics:
 
     def frame_counts(self, stream: StreamId, run: int) -> FrameCounts:
         return self.counts
+
+    def missing_frames(self, stream: StreamId, run: int, *, upto: int, after: int = -1, limit: int) -> list[int]:
+        return [seq for seq in range(after + 1, upto) if seq not in self.stored][:limit]
 
     def events(self, filter_: Filter, **options: Any) -> Page[Event]:
         return self._answer("events", filter_, options)
@@ -123,6 +128,23 @@ class FakeModels:
         self.closed = True
 
 
+class FakeFlights:
+    """Has seen what it was given."""
+
+    def __init__(self) -> None:
+        self.waiting = Waiting(whole=True, frames_whole=True)
+        self.down = False
+        self.asked: list[tuple[list[RunKey], Mapping[RunKey, frozenset[Seq]]]] = []
+
+    def look(
+        self, runs: Collection[RunKey], wanted: Mapping[RunKey, frozenset[Seq]] | None = None
+    ) -> Mapping[RunKey, Waiting]:
+        self.asked.append((list(runs), wanted or {}))
+        if self.down:
+            raise BrokerUnavailable("no broker answers")
+        return dict.fromkeys(runs, self.waiting)
+
+
 class FakeFollower:
     """Has collected already, or waits until it is cancelled."""
 
@@ -168,6 +190,7 @@ class Parts:
     embeddings: FakeEmbeddings
     models: FakeModels
     followers: FakeFollowers
+    flights: FakeFlights = field(default_factory=FakeFlights)
     broker: bool = True
     collaborators: Collaborators = field(init=False)
 

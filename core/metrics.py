@@ -75,7 +75,7 @@ DEFINITIONS = (
     Metric(
         "sightline_views_total",
         "counter",
-        "Pictures of tracks by outcome: taken, frame_gone, bad_frame, bad_crop.",
+        "Pictures of tracks by outcome: taken, frame_gone, bad_frame, bad_crop, too_large.",
         ("keyspace", "outcome"),
     ),
     Metric(

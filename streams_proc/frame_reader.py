@@ -18,6 +18,14 @@ from core.settings import Kafka
 
 CACHE_BYTES = 32 * 1024**2
 FETCH_BYTES = 1024**2
+NOWHERE = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._UNKNOWN_TOPIC,
+)
+"""What the broker says of a place that is none; asking again would not help."""
+
 READ_ON = 8
 """Records up to this many further on are read past; beyond, the reader seeks."""
 
@@ -113,7 +121,7 @@ class FrameReader:
                 TopicPartition(topic, partition), timeout=self._timeout_s
             )
         except KafkaException as error:
-            if error.args[0].code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):
+            if error.args[0].code() in NOWHERE:
                 return 0, 0
             raise
         return low, high

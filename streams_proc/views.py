@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from core import metrics
 from core.errors import BadImage, BadMessage
 from core.ids import Run, Seq, StreamId, TrackId, ViewId, media_key, view_id
 from core.messages import Box, Frame, Keyspace, Lane, Place, View, decode_frames
+from inference.pictures import check
 from streams_proc.tracking.track import Kind, Sighting
 
 CLEARLY_BETTER = 1.2
@@ -30,6 +32,12 @@ CUT_BY_EDGE = 0.7
 EDGE = 0.005
 JPEG_QUALITY = 90
 LEAST_PIXELS = 8
+FRAMES_AT_ONCE = 16
+"""Frames that are held for cutting; what is cut out of them is held for the whole chunk."""
+
+MOST_CUT = 8 * 1024**2
+"""Bytes of pictures in one frame's message, which travels as one record; what is beyond is left out."""
+
 DIGITS = 6
 LANES: tuple[Lane, ...] = ("live", "batch")
 KEYSPACES: Mapping[Kind, Keyspace] = {"object": "appearance", "face": "face"}
@@ -181,8 +189,13 @@ class ViewTaker:
         """
         if not wanted:
             return {}
-        records = await self._frames.read(sorted({w.place for w in wanted}, key=_by_place))
-        crops, outcomes = await asyncio.to_thread(self._crop, wanted, records)
+        crops: dict[ViewId, bytes] = {}
+        outcomes: dict[ViewId, str] = {}
+        for group in _groups(wanted):
+            records = await self._frames.read(sorted({w.place for w in group}, key=_by_place))
+            cut_out, reasons = await asyncio.to_thread(self._crop, group, records)
+            crops |= cut_out
+            outcomes |= reasons
         vectors = await self._embed([w for w in wanted if w.view_id in crops], crops)
         views: dict[ViewId, View] = {}
         for want in wanted:
@@ -200,6 +213,7 @@ class ViewTaker:
         crops: dict[ViewId, bytes] = {}
         reasons: dict[ViewId, str] = {}
         pixels: dict[Place, NDArray[np.uint8] | None] = {}
+        cut_out: dict[Place, int] = defaultdict(int)
         for want in wanted:
             frame = _frame(want, records.get(want.place))
             if frame is None:
@@ -215,6 +229,10 @@ class ViewTaker:
                     reasons[want.view_id] = "bad_frame" if image is None else "bad_crop"
                 else:
                     crops[want.view_id] = crop
+            cut_out[want.place] += len(crops.get(want.view_id, b""))
+            if cut_out[want.place] > MOST_CUT:
+                crops.pop(want.view_id, None)
+                reasons.setdefault(want.view_id, "too_large")
         return crops, reasons
 
     async def _embed(self, wanted: Sequence[Wanted], crops: Mapping[ViewId, bytes]) -> dict[ViewId, tuple[float, ...]]:
@@ -275,11 +293,23 @@ def _frame(want: Wanted, value: bytes | None) -> Frame | None:
 
 
 def _pixels(jpeg: bytes) -> NDArray[np.uint8] | None:
+    """The picture; None for one that is none, or claims a size that no frame has."""
     try:
+        check(jpeg)
         image: NDArray[np.uint8] = simplejpeg.decode_jpeg(jpeg, "RGB")
-    except ValueError:
+    except (ValueError, BadImage):
         return None
     return image
+
+
+def _groups(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
+    """The views of so many frames at a time, in order; all views of one frame together."""
+    by_place: dict[Place, list[Wanted]] = defaultdict(list)
+    for want in wanted:
+        by_place[want.place].append(want)
+    of_frames = [by_place[place] for place in sorted(by_place, key=_by_place)]
+    for first in range(0, len(of_frames), FRAMES_AT_ONCE):
+        yield [want for views in of_frames[first : first + FRAMES_AT_ONCE] for want in views]
 
 
 def _by_place(place: Place) -> tuple[str, int, int]:

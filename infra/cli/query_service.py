@@ -82,6 +82,63 @@ class Stream(Struct, frozen=True):
     fps: float
 
 
+class FlightPlaces(Struct, frozen=True):
+    """Where a run's frames in flight are; all but `awaiting_analyse` sum to what is in flight."""
+
+    ingest: int = 0
+    detect: int = 0
+    sink: int = 0
+    missing: int = 0
+    unlocated: int = 0
+    awaiting_analyse: int | None = None
+
+
+class RunLedger(Struct, frozen=True):
+    """Where every frame of a run went, or is; `differences` says what does not sum."""
+
+    stream_id: UUID
+    run: int
+    name: str
+    state: str
+    decoded: int
+    sampled_out: int
+    read: int
+    processed: int
+    gated: int
+    dropped: dict[str, int]
+    dead_lettered: int
+    in_flight: int
+    finished: bool = False
+    imbalance: int = 0
+    differences: tuple[str, ...] = ()
+    places: FlightPlaces | None = None
+
+    @property
+    def drops(self) -> int:
+        """Dropped frames, whatever the reason."""
+        return sum(self.dropped.values())
+
+
+class FramePlace(Struct, frozen=True):
+    """A frame in flight, and its record where it is on Kafka."""
+
+    seq: int
+    place: str
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+
+
+class _Ledgers(Struct, frozen=True):
+    items: tuple[RunLedger, ...]
+    next_cursor: str | None = None
+
+
+class _LedgerFrames(Struct, frozen=True):
+    frames: tuple[FramePlace, ...]
+    next_after: int | None = None
+
+
 class _Streams(Struct, frozen=True):
     items: tuple[Stream, ...]
     next_cursor: str | None = None
@@ -177,6 +234,30 @@ class QueryService:
             if page.next_cursor is None:
                 return
             cursor = {"cursor": page.next_cursor}
+
+    def ledgers(self, stream_id: UUID | None = None, run: int | None = None) -> Iterator[RunLedger]:
+        """Every run's ledger, page by page."""
+        asked = {"limit": "200"}
+        if stream_id is not None:
+            asked["stream_ids"] = str(stream_id)
+        if run is not None:
+            asked["run"] = str(run)
+        while True:
+            page = _read(self._send("GET", "/query/v1/ledger", params=asked), _Ledgers)
+            yield from page.items
+            if page.next_cursor is None:
+                return
+            asked["cursor"] = page.next_cursor
+
+    def frames_in_flight(self, stream_id: UUID, run: int | None = None) -> Iterator[FramePlace]:
+        """A run's frames in flight, page by page; of the current run unless one is named."""
+        asked = {"limit": "200"} if run is None else {"limit": "200", "run": str(run)}
+        while True:
+            page = _read(self._send("GET", f"/query/v1/ledger/{stream_id}", params=asked), _LedgerFrames)
+            yield from page.frames
+            if page.next_after is None:
+                return
+            asked["after"] = str(page.next_after)
 
     def remove_stream(self, stream_id: UUID) -> None:
         """Remove a stream and everything that it left."""

@@ -48,7 +48,20 @@ def test_nothing_heavy_is_loaded_to_show_help() -> None:
 
 def test_help_names_every_command() -> None:
     shown = run("--help").stdout
-    for name in ("up", "down", "status", "logs", "doctor", "analyze", "models", "migrate", "config", "streams"):
+    for name in (
+        "up",
+        "down",
+        "status",
+        "logs",
+        "doctor",
+        "analyze",
+        "models",
+        "migrate",
+        "config",
+        "streams",
+        "ledger",
+        "dlq",
+    ):
         assert f" {name} " in shown
 
 
@@ -65,6 +78,12 @@ def test_help_names_every_command() -> None:
         "config",
         "models fetch",
         "models list",
+        "ledger",
+        "dlq list",
+        "dlq show",
+        "dlq replay",
+        "dlq drop",
+        "dlq resume",
         "streams add",
         "streams list",
         "streams remove",
@@ -78,7 +97,7 @@ def test_every_command_has_its_own_help(command: str) -> None:
     assert command.rsplit(maxsplit=1)[-1] in shown.stdout
 
 
-@pytest.mark.parametrize("words", ["nonsense", "status --nonsense", "streams remove not-an-id", "streams nonsense"])
+@pytest.mark.parametrize("words", ["nonsense", "status --nonsense", "streams remove not-an-id", "ledger --stream x"])
 def test_wrong_use_is_2(words: str) -> None:
     assert run(*words.split()).exit_code == 2
 

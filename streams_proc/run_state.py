@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -131,7 +132,8 @@ class RunState:
         clock_s = frame.media_s
         if self.last is not None:
             passed = frame.media_s - self.last.media_s
-            clock_s = self.last.clock_s + (passed if passed > 0 else 1.0 / self.rate)
+            after = math.nextafter(self.last.clock_s, math.inf)
+            clock_s = max(after, self.last.clock_s + (passed if passed > 0 else 1.0 / self.rate))
         return Moment(frame.seq, frame.media_s, frame.ts_ms, clock_s, frame.index)
 
     def _follow(self, key: Key, frame: FrameDetections, now: Moment) -> Followed:

@@ -100,6 +100,7 @@ class Process:
     dead: bool = False
     lost: bool = False
     answering: bool = True
+    committing: bool = True
     failures: int = 0
     calls: list[asyncio.Future[None]] = field(default_factory=list)
 
@@ -123,7 +124,8 @@ class Process:
         return not self.dead and self in self.broker.holds and self.generation == self.broker.generation
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
-        await asyncio.sleep(0)
+        while not self.committing:  # noqa: ASYNC110  # a coordinator that is slow to answer
+            await asyncio.sleep(0.05)
         if not self.current:
             return False
         for tp, offset in offsets.items():

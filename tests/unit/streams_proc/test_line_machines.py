@@ -47,45 +47,26 @@ class Lines(RuleBasedStateMachine):
     def living(self) -> list[Process]:
         return [p for p in self.all if not p.dead]
 
-    @initialize()
-    def first(self) -> None:
-        self._assign([self._begin()], [0] * PARTITIONS)
+    @initialize(both=st.booleans())
+    def first(self, both: bool) -> None:
+        processes = [self._begin(), self._begin()] if both else [self._begin()]
+        self._assign(processes, [0, 1])
 
-    # --- the log
+    # --- the log and its delivery
 
     @rule(partition=partitions, some=st.lists(values, min_size=1, max_size=6))
     def append(self, partition: int, some: list[bytes]) -> None:
         self.broker.inputs[partition] += some
 
-    @rule(partition=partitions)
-    def trim(self, partition: int) -> None:
-        """Retention, or DeleteRecords, of what has been read."""
-        self.broker.low[partition] = self.broker.committed.get(partition, 0)
-
-    # --- delivery
-
     @somebody
-    @rule(who=numbers, partition=partitions, count=few)
-    def deliver(self, who: int, partition: int, count: int) -> None:
+    @rule(who=numbers, which=numbers, count=few)
+    def deliver(self, who: int, which: int, count: int) -> None:
         process = self._one(who)
-        if partition in process.position:
-            process.deliver(partition, count)
+        if process.position:
+            process.deliver(sorted(process.position)[which % len(process.position)], count)
             self.loop.settle()
 
-    @somebody
-    @rule(who=numbers, partition=partitions)
-    def deliver_left_over(self, who: int, partition: int) -> None:
-        self._one(who).deliver_left_over(partition)
-        self.loop.settle()
-
     # --- the group
-
-    @precondition(lambda self: len(self.living) < 3)
-    @rule(whom=st.lists(numbers, min_size=PARTITIONS, max_size=PARTITIONS))
-    def join(self, whom: list[int]) -> None:
-        self._begin()
-        self._assign(self.living, whom)
-        self.loop.settle()
 
     @somebody
     @rule(whom=st.lists(numbers, min_size=PARTITIONS, max_size=PARTITIONS), asleep=st.integers(0, 7))
@@ -95,6 +76,13 @@ class Lines(RuleBasedStateMachine):
         if awake:
             self._assign(awake, whom)
             self.loop.settle()
+
+    @precondition(lambda self: len(self.living) < 3)
+    @rule(whom=st.lists(numbers, min_size=PARTITIONS, max_size=PARTITIONS))
+    def join(self, whom: list[int]) -> None:
+        self._begin()
+        self._assign(self.living, whom)
+        self.loop.settle()
 
     @precondition(lambda self: 0 < len(self.living) < 5)
     @rule(who=numbers, kill=st.booleans())
@@ -120,7 +108,7 @@ class Lines(RuleBasedStateMachine):
             self._give_up(process)
         process.crash()
 
-    # --- producer and handler
+    # --- producer, coordinator, handler and time
 
     @somebody
     @rule(who=numbers, which=numbers, count=few, tell=st.booleans())
@@ -140,14 +128,22 @@ class Lines(RuleBasedStateMachine):
         self.loop.settle()
 
     @somebody
-    @rule(who=numbers, failures=st.integers(1, 4))
-    def fail_for_now(self, who: int, failures: int) -> None:
-        self._one(who).failures = failures
-
-    @somebody
-    @rule(who=numbers, answering=st.booleans())
-    def hold_answers(self, who: int, answering: bool) -> None:
-        self._one(who).answering = answering
+    @rule(who=numbers, what=st.sampled_from(["commits", "answers", "fails", "left over", "trim"]), number=few)
+    def trouble(self, who: int, what: str, number: int) -> None:
+        process = self._one(who)
+        partition = number % PARTITIONS
+        match what:
+            case "commits":
+                process.committing = not process.committing
+            case "answers":
+                process.answering = not process.answering
+            case "fails":
+                process.failures = number
+            case "left over":
+                process.deliver_left_over(partition)
+            case "trim":  # retention, or DeleteRecords, of what has been read
+                self.broker.low[partition] = self.broker.committed.get(partition, 0)
+        self.loop.settle()
 
     @somebody
     @rule(who=numbers, which=numbers)
@@ -240,7 +236,7 @@ class Lines(RuleBasedStateMachine):
 
     def _end_well(self, process: Process) -> None:
         current = process.current
-        process.answering = True
+        process.answering = process.committing = True
         process.line.stop()
         for _ in range(60):
             while process.calls:
@@ -304,8 +300,38 @@ class StatelessLines(Lines):
         return StatelessLine(stage, means, no_pressure())
 
 
-SHORT = settings(max_examples=60, stateful_step_count=40, phases=(Phase.explicit, Phase.generate))
+SHORT = settings(max_examples=80, stateful_step_count=50, phases=(Phase.explicit, Phase.generate))
 TestStatefulLines = StatefulLines.TestCase
 TestStatefulLines.settings = SHORT
 TestStatelessLines = StatelessLines.TestCase
 TestStatelessLines.settings = SHORT
+
+
+def test_a_forerunner_of_the_same_generation_that_writes_late_spoils_nothing() -> None:
+    """Static membership: the process that comes back has the generation's number of the one that sleeps."""
+    world = StatefulLines()
+    try:
+        world.first(both=False)
+        world.append(partition=0, some=[b"\x01%d" % i for i in range(9)])
+        (sleeper,) = world.living
+        sleeper.deliver(0, 3)
+        world.loop.settle()
+        for place in (("out", 0), ("snaps", 0)):  # its snapshot of 3 records is on its way when it falls asleep
+            sleeper.arrive(place, 9 if place[0] == "out" else 0)
+            sleeper.acknowledge(place, 9)
+            world.loop.settle()
+        assert ("snaps", 0) in sleeper.places()
+        world.come_back_with_the_same_identity(who=0, kill=False)
+        heir = world.living[-1]
+        assert heir.generation == sleeper.generation
+        heir.deliver(0, 6)
+        for _ in range(8):
+            heir.confirm_all()
+            world.time_passes(1.0)
+        assert world.broker.committed[0] == 6
+        sleeper.confirm_all()
+        world.loop.settle()
+        world.outputs_come_in_order_and_duplicates_are_equal()
+        world.the_commit_is_never_ahead_of_the_newest_snapshot()
+    finally:
+        world.teardown()

@@ -41,6 +41,7 @@ def test_a_static_member_that_comes_back_in_the_same_generation_has_another_key(
         msgspec.msgpack.encode(snapshots.Envelope(snapshots.VERSION + 1, 3, None)),
         msgspec.msgpack.encode(snapshots.Envelope(snapshots.VERSION, 3, b"not zlib")),
     ],
+    ids=["empty", "no msgpack", "another version", "no zlib"],
 )
 def test_what_cannot_be_read_is_an_error(value: bytes) -> None:
     with pytest.raises(SnapshotError):

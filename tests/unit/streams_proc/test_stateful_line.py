@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from core.errors import GapError, ModelUnavailable, SnapshotError
+from core.metrics import counter
 from streams_proc import snapshots
 from streams_proc.stage import Outcome, Output, Record, StatefulStage, TopicPartition
 from streams_proc.stateful import StatefulLine
@@ -200,6 +201,47 @@ def test_the_state_of_an_ended_generation_is_not_used_again() -> None:
     assert bench.group.position == {IN: 4}
 
 
+def test_a_record_that_an_ended_generation_left_over_disturbs_nobody() -> None:
+    bench = Bench()
+
+    async def scene(b: Bench) -> None:
+        b.group.generation = 2
+        b.offer(0, 1, generation=2)
+        await settle()
+        b.offer(9, generation=1)
+        b.offer(2, 3, generation=2)
+        await settle()
+
+    bench.run(scene)
+    assert [handler.seen for handler in bench.handlers] == [[0, 1, 2, 3]]
+    assert bench.group.position == {IN: 4}
+
+
+def test_a_cut_waits_for_the_one_before_it() -> None:
+    bench = Bench(confirm=False)
+
+    async def scene(b: Bench) -> None:
+        b.offer(0, 1)
+        await settle()
+        first = len(b.publisher._open)
+        b.offer(2, 3)
+        await settle()
+        for _ in range(3):  # whatever comes after the first cut's outputs is confirmed, and they are not
+            later = b.publisher._open[first:]
+            del b.publisher._open[first:]
+            for tally in later:
+                tally.settle(None)
+            await settle()
+        assert b.group.committed == []
+        assert b.snapshots() == []
+        for _ in range(6):
+            b.publisher.release()
+            await settle()
+        assert b.group.committed == [{IN: 2}, {IN: 4}]
+
+    bench.run(scene)
+
+
 @pytest.mark.parametrize("records", [[], [snapshot_record(1, 3, b"0,1,2")]])
 def test_a_commit_ahead_of_every_snapshot_stops_the_line(records: list[tuple[bytes, bytes | None]]) -> None:
     origin = FakeOrigin(committed=5)
@@ -225,6 +267,22 @@ def test_an_empty_state_is_restored_as_such() -> None:
 
     bench.run(scene)
     assert bench.handlers[0].seen == [4]
+
+
+def test_what_was_deleted_unread_is_counted_and_reading_goes_on_with_what_is_kept() -> None:
+    origin = FakeOrigin(committed=3, low=7)
+    origin.records = [snapshot_record(1, 3, b"0,1,2")]
+    bench = Bench(origin=origin)
+    expired = counter("sightline_stage_messages_total").labels("stage", "expired")
+    before = expired._value.get()
+
+    async def scene(b: Bench) -> None:
+        b.offer(7, 8)
+        await settle()
+
+    bench.run(scene)
+    assert bench.handlers[0].seen == [0, 1, 2, 7, 8]
+    assert expired._value.get() - before == 4
 
 
 def test_a_gap_ends_the_line() -> None:

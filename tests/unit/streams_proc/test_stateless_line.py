@@ -193,6 +193,24 @@ def test_records_of_another_generation_are_passed_over_and_each_generation_begin
     assert bench.group.position == {IN: 4}
 
 
+def test_a_record_that_an_ended_generation_left_over_disturbs_nobody() -> None:
+    echo = Echo()
+    bench = Bench(echo)
+
+    async def scene(b: Bench) -> None:
+        b.offer(0, 1)
+        await settle()
+        b.group.generation = 2
+        b.offer(9, generation=1)
+        await settle()
+        b.origin.committed = 2
+        b.offer(2, generation=2)
+        await settle()
+
+    bench.run(scene)
+    assert echo.calls == [[0, 1], [2]]
+
+
 def test_a_cut_of_a_generation_that_ends_meanwhile_commits_nothing() -> None:
     bench = Bench(Echo(), confirm=False)
 
@@ -385,6 +403,31 @@ def test_a_cut_between_two_outputs_of_a_record_waits_for_both() -> None:
         assert b.group.committed == [], "the second output is not confirmed yet"
         publisher.release()
         await settle()
+
+    bench.run(scene)
+    assert bench.group.position == {IN: 1}
+
+
+def test_a_cut_knows_the_outputs_of_all_that_it_commits() -> None:
+    gate = asyncio.Event()
+
+    class Slow(Echo):
+        async def handle(self, records: Sequence[Record]) -> list[list[Output]]:
+            await gate.wait()
+            return await super().handle(records)
+
+    bench = Bench(Slow(), confirm=False, cut_messages=1000)
+
+    async def scene(b: Bench) -> None:
+        b.offer(0)
+        await settle()
+        gate.set()
+        cut = asyncio.create_task(b.line._cut())  # it begins while the answer is on its way to the publisher
+        await settle()
+        assert len(b.publisher.sent) == 1
+        assert b.group.committed == [], "the output is not confirmed"
+        b.publisher.release()
+        await cut
 
     bench.run(scene)
     assert bench.group.position == {IN: 1}

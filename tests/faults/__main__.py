@@ -63,7 +63,8 @@ def main() -> int:
                 campaign = Campaign(rig, service, chosen.seed, say)
                 figures = campaign.figures
                 campaign.prepare()
-                while dealt and time.monotonic() - begun < chosen.minutes * 60:
+                end = time.monotonic() + chosen.minutes * 60
+                while dealt and time.monotonic() < end:
                     verdict = campaign.round(dealt)
                     say(f"round {figures.rounds}: {'as promised' if verdict.good else verdict}; {len(dealt)} to go")
                 service.close()

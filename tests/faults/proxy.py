@@ -91,11 +91,11 @@ class Proxies:
 
     async def _carry(self, wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            client = await asyncio.to_thread(self._who, writer.get_extra_info("peername")[1])
             theirs, ours = await asyncio.open_connection("127.0.0.1", wire.target, limit=PIECE)
         except OSError:
             writer.transport.abort()  # as refused as through a proxy it can be
             return
+        client = Client(writer.get_extra_info("peername")[1], self._who)
         try:
             pumps = (
                 asyncio.create_task(_pump(wire, client, "to_server", reader, ours)),
@@ -110,13 +110,29 @@ class Proxies:
                 end.transport.abort()
 
 
+class Client:
+    """Whose connection it is; looked up when the first rule wants to know."""
+
+    def __init__(self, port: int, who: Callable[[int], str]) -> None:
+        self._port = port
+        self._who = who
+        self._name: str | None = None
+
+    async def name(self) -> str:
+        """Name of the process."""
+        if self._name is None:
+            self._name = await asyncio.to_thread(self._who, self._port)
+        return self._name
+
+
 async def _pump(
-    wire: Wire, client: str, direction: Direction, source: asyncio.StreamReader, target: asyncio.StreamWriter
+    wire: Wire, client: Client, direction: Direction, source: asyncio.StreamReader, target: asyncio.StreamWriter
 ) -> None:
     while data := await source.read(PIECE):
-        while (delay := wire.delay(client, direction)) is None:  # noqa: ASYNC110  # rules come and go
-            await asyncio.sleep(LOOK_AGAIN_S)
-        if delay:
-            await asyncio.sleep(delay)
+        while wire.rules:
+            delay = wire.delay(await client.name(), direction)
+            await asyncio.sleep(LOOK_AGAIN_S if delay is None else delay)
+            if delay is not None:
+                break
         target.write(data)
         await target.drain()

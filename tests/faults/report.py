@@ -33,6 +33,7 @@ def table(figures: Figures) -> list[str]:
 
 def section(figures: Figures, seed: int, minutes: float, command: str, more: Sequence[str] = ()) -> str:
     """The whole section."""
+    assert figures.rounds, "nothing was run"
     times = sum(tally.times for tally in figures.tallies.values())
     verdict = (
         "Lost 0, duplicated 0, out of order 0, and the ledger summed whenever it was asked."

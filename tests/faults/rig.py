@@ -23,6 +23,7 @@ from tests.faults.proxy import Proxies, Wire
 
 WORKERS = ("control", "detect", "analyse", "sink-clickhouse", "sink-lancedb", "sink-media", "ingest", "query")
 SERVERS = ("kafka", "clickhouse", "models")
+ESTABLISHED = "01"
 DETECTOR = "centernet-256"
 FAKETIME = "*/faketime/libfaketimeMT.so.1"
 
@@ -134,20 +135,15 @@ class Rig:
         psutil.wait_procs(found, 20)
 
     def owner(self, port: int) -> str:
-        """Name of the stack's process that has a local port."""
+        """Name of the stack's process that has a local port; empty for anybody else."""
+        socket = socket_of(port)
         try:
             running = self.processes()
         except StoppedAnswering:
             return ""
         for name, found in running.items():
-            if not found.pid:
-                continue
-            try:
-                family = [psutil.Process(found.pid), *psutil.Process(found.pid).children(recursive=True)]
-                if any(c.laddr.port == port for p in family for c in p.net_connections("tcp") if c.laddr):
-                    return name
-            except psutil.Error:
-                continue
+            if found.pid and socket and any(_holds(pid, socket) for pid in family(found.pid)):
+                return name
         return ""
 
     def worker(self, stage: str, instance: int) -> subprocess.Popen[bytes]:
@@ -189,3 +185,28 @@ def standing(folder: Path, *, kafka_dir: Path | None = None, clock: bool = False
         if keep:
             shutil.copytree(rig.settings.data_dir / "log", keep, dirs_exist_ok=True)
         rig.end()
+
+
+def socket_of(port: int) -> str:
+    """The open connection with this local port, as a process's file descriptors name it; empty: there is none."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if int(fields[1].partition(":")[2], 16) == port and fields[3] == ESTABLISHED:
+            return f"socket:[{fields[9]}]"
+    return ""
+
+
+def family(pid: int) -> Iterator[int]:
+    """A process and all that descend from it."""
+    yield pid
+    try:
+        yield from (child.pid for child in psutil.Process(pid).children(recursive=True))
+    except psutil.NoSuchProcess:
+        return
+
+
+def _holds(pid: int, socket: str) -> bool:
+    try:
+        return any(os.readlink(fd) == socket for fd in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -206,7 +206,9 @@ def family(pid: int) -> Iterator[int]:
 
 
 def _holds(pid: int, socket: str) -> bool:
-    try:
-        return any(os.readlink(fd) == socket for fd in Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:
-        return False
+    with suppress(OSError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):  # closed since
+                if str(descriptor.readlink()) == socket:
+                    return True
+    return False

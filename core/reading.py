@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -14,6 +14,8 @@ from core.errors import BrokerUnavailable
 from core.settings import Kafka
 
 TIMEOUT_S = 10.0
+AGAIN_S = 0.2
+T = TypeVar("T")
 
 
 class Reader:
@@ -26,15 +28,16 @@ class Reader:
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Offsets of the first record that is kept and of the next one to come."""
-        low, high = self._client.get_watermark_offsets(
-            TopicPartition(topic, partition), timeout=self._timeout_s, cached=False
+        place = TopicPartition(topic, partition)
+        low, high = self._asked(
+            lambda: self._client.get_watermark_offsets(place, timeout=self._timeout_s, cached=False)
         )
         return low, high
 
     def committed(self, topic: str) -> Mapping[int, int]:
         """The reader's group's committed offset of each partition that has one."""
         places = [TopicPartition(topic, partition) for partition in range(self._kafka.partitions)]
-        found = self._client.committed(places, timeout=self._timeout_s)
+        found = self._asked(lambda: self._client.committed(places, timeout=self._timeout_s))
         return {place.partition: place.offset for place in found if place.offset >= 0}
 
     def records(self, topic: str, partition: int, begin: int, end: int) -> Iterator[Message]:
@@ -54,6 +57,17 @@ class Reader:
         finally:
             self._client.unassign()
 
+    def _asked(self, question: Callable[[], T]) -> T:
+        """The answer; a partition that is new, or is moving, is asked again for a while."""
+        until = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return question()
+            except KafkaException:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(AGAIN_S)
+
     def _next(self, topic: str, partition: int) -> Message | None:
         """The next record; None at the partition's end."""
         until = time.monotonic() + self._timeout_s
@@ -66,7 +80,7 @@ class Reader:
                 return message
             if error.code() == KafkaError._PARTITION_EOF:
                 return None
-            if not error.retriable():
+            if error.fatal():
                 raise KafkaException(error)
         raise BrokerUnavailable(f"{topic}/{partition} gives no record after {self._timeout_s:.0f} s")
 

@@ -1,6 +1,7 @@
-"""A detect process of the tests, with a detector that needs no model: `python detecting.py [SECONDS]`.
+"""A detect process of the tests, with a detector that needs no model: `python detecting.py [SECONDS] [mended]`.
 
-What it finds follows from the picture's bytes alone, and a picture that begins with `bad` cannot be decoded.
+What it finds follows from the picture's bytes alone, and a picture that begins with `bad` cannot be decoded,
+until the detector is mended.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from streams_proc.stage import StatelessStage
 
 
 class ByChecksum:
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, mended: bool) -> None:
         self.seconds = seconds
+        self.mended = mended
         self.calls = 0
 
     async def detect(
@@ -34,7 +36,8 @@ class ByChecksum:
         if self.calls % 50 == 7:
             raise ModelUnavailable("shedding load")
         await asyncio.sleep(self.seconds)
-        return [BadImage("no picture") if image.startswith(b"bad") else objects(image) for image in images]
+        bad = (not self.mended and image.startswith(b"bad") for image in images)
+        return [BadImage("no picture") if no else objects(image) for no, image in zip(bad, images, strict=True)]
 
     async def detect_faces(
         self, model: str, images: Sequence[bytes], *, lane: Lane = "batch"
@@ -54,7 +57,7 @@ def main() -> int:
     settings = load()
     log.configure(settings.telemetry, "detect")
     topics = Topics.of(settings.kafka)
-    detector = ByChecksum(float(sys.argv[1]) if len(sys.argv) > 1 else 0.01)
+    detector = ByChecksum(float(sys.argv[1]) if len(sys.argv) > 1 else 0.01, mended="mended" in sys.argv)
     stage = StatelessStage(
         "detect",
         (topics.frames_live, topics.frames_batch),

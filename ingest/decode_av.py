@@ -14,9 +14,9 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
-from ingest.decoded import ProblemSink
+from ingest.decoded import NotDecoded, ProblemSink
 from ingest.picture import Rgb
-from ingest.probe import reason
+from ingest.probe import FAULTS, reason
 
 DEMUX_RETRIES = 16
 UNREADABLE = "the container cannot be read here"
@@ -28,6 +28,7 @@ class AvFrame:
 
     frame: VideoFrame
     converter: VideoReformatter
+    problem: ProblemSink
 
     @property
     def pts(self) -> Fraction | None:
@@ -37,9 +38,13 @@ class AvFrame:
         return self.frame.pts * self.frame.time_base
 
     def rgb(self) -> Rgb:
-        """Pixels as coded."""
-        made = self.converter.reformat(self.frame, format="rgb24", interpolation=Interpolation.BICUBIC, threads=1)
-        return np.asarray(made.to_ndarray(), dtype=np.uint8)
+        """Pixels as coded. Raises NotDecoded for a frame of a kind or size that cannot be had as RGB."""
+        try:
+            made = self.converter.reformat(self.frame, format="rgb24", interpolation=Interpolation.BICUBIC, threads=1)
+            return np.asarray(made.to_ndarray(), dtype=np.uint8)
+        except FAULTS as error:
+            self.problem(f"a frame cannot be converted: {reason(error)}")
+            raise NotDecoded from error
 
 
 def decode(container: InputContainer, stream: VideoStream, problem: ProblemSink) -> Iterator[AvFrame]:
@@ -48,12 +53,12 @@ def decode(container: InputContainer, stream: VideoStream, problem: ProblemSink)
     for packet in _packets(container, stream, problem):
         try:
             frames = packet.decode()
-        except av.error.FFmpegError as error:
+        except FAULTS as error:
             problem(f"a packet cannot be decoded: {reason(error)}")
             continue
         for frame in frames:
             if isinstance(frame, VideoFrame):
-                yield AvFrame(frame, converter)
+                yield AvFrame(frame, converter, problem)
 
 
 def _packets(container: InputContainer, stream: VideoStream, problem: ProblemSink) -> Iterator[Packet[VideoStream]]:
@@ -67,7 +72,7 @@ def _packets(container: InputContainer, stream: VideoStream, problem: ProblemSin
             return
         except av.error.EOFError:
             return
-        except av.error.FFmpegError as error:
+        except FAULTS as error:
             failures += 1
             if failures in {1, DEMUX_RETRIES}:
                 problem(f"{UNREADABLE}: {reason(error)}")

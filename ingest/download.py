@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from core.addresses import Policy
-from core.errors import LimitExceeded, UnsupportedMedia
+from core.errors import LimitExceeded, StoreUnavailable, UnsupportedMedia
 from core.log import mask
 from core.settings import Settings
 from ingest.http_client import HttpClient
@@ -20,17 +22,29 @@ def fetched(url: str, spool: Path, settings: Settings) -> Path:
         InvalidInput, Forbidden: the address is refused.
         UnsupportedMedia: the server refuses or breaks off.
         LimitExceeded: more than `media.max_upload_bytes`.
+        StoreUnavailable: there is no room for it now; the task waits for some.
     """
     if spool.is_file():
         return spool
-    spool.parent.mkdir(parents=True, exist_ok=True)
     part = spool.with_name(spool.name + ".part")
     try:
+        with _room(spool):
+            spool.parent.mkdir(parents=True, exist_ok=True)
         _fetch(url, part, settings)
-        part.replace(spool)
+        with _room(spool):
+            part.replace(spool)
     finally:
         part.unlink(missing_ok=True)
     return spool
+
+
+@contextmanager
+def _room(path: Path) -> Iterator[None]:
+    """Tell what this machine's disk does not take from what the other side does not give."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailable(f"{path.parent} takes no file: {error.strerror}") from error
 
 
 def _fetch(url: str, part: Path, settings: Settings) -> None:
@@ -45,7 +59,9 @@ def _fetch(url: str, part: Path, settings: Settings) -> None:
                 got += len(chunk)
                 if got > limit:
                     raise LimitExceeded(f"{mask(url)} has more than {limit} bytes")
-                file.write(chunk)
+                with _room(part):
+                    file.write(chunk)
+                    file.flush()
         if promised is not None and got < promised:
             raise UnsupportedMedia(f"{mask(url)} broke off after {got} of {promised} bytes")
     except OSError as error:

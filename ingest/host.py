@@ -127,6 +127,7 @@ class Host:
             stream = self._streams.get(key)
             if stream is None or self._reconciled(stream):
                 self._dirty.discard(key)
+            self._renew_leases()
         self._begin_waiting()
 
     # -- the group
@@ -256,6 +257,7 @@ class Host:
                     continue
                 room -= 1
             self._begin(stream, stream.spec)
+            self._renew_leases()
         lanes = [s.reader.spec.lane for s in self._streams.values() if s.reader is not None]
         for lane in ("live", "batch"):
             gauge("sightline_ingest_readers").labels(lane).set(lanes.count(lane))
@@ -275,17 +277,19 @@ class Host:
         log.info("a reader begins", stream=stream.key.decode(), run=spec.run, pid=stream.reader.pid)
 
     def _look_after_readers(self) -> None:
-        due = self._now() - self._alive_at >= ALIVE_S
-        if due:
-            self._alive_at = self._now()
         for stream in list(self._streams.values()):
-            if stream.reader is None:
-                continue
-            death = stream.reader.poll()
-            if death is not None:
+            death = None if stream.reader is None else stream.reader.poll()
+            if stream.reader is not None and death is not None:
                 self._after(stream, stream.reader, death)
-            elif due:
-                stream.reader.alive()
+        self._renew_leases()
+
+    def _renew_leases(self) -> None:
+        """Tell readers that their host lives; also between two questions to the broker, of which there may be many."""
+        if self._now() - self._alive_at >= ALIVE_S:
+            self._alive_at = self._now()
+            for stream in self._streams.values():
+                if stream.reader is not None:
+                    stream.reader.alive()
 
     def _after(self, stream: Stream, reader: ReaderProcess, death: Death) -> None:
         """A reader has ended: the run with it, or it is to be begun again, or given up."""

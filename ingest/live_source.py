@@ -69,7 +69,7 @@ class LiveSource:
 
         converter = VideoReformatter()
         for early in self.first:
-            yield AvFrame(early, converter)
+            yield AvFrame(early, converter, noted)
         for frame in decode_av.decode(self.container, self.stream, noted):
             last = None
             yield frame

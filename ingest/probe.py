@@ -33,6 +33,10 @@ MOST_OF_IT = Fraction(3, 4)
 """Of the seconds that a container claims, where it names no frames, must have a picture: sound may last longer."""
 DEFAULT_FPS = Fraction(25)
 Threads = Literal["AUTO", "SLICE"]
+FAULTS = (av.error.FFmpegError, OSError, ValueError, ArithmeticError, LookupError)
+"""What PyAV raises about a file: FFmpeg's errors, and its own about its text, its numbers, and a stream that is
+in no header."""
+
 TAGS = "replace"
 """What becomes of bytes in a container's tags that are no text: a title that cannot be read refuses no video."""
 
@@ -119,7 +123,7 @@ def refusal(what: str) -> Iterator[None]:
     """Turn FFmpeg's errors into UnsupportedMedia with a sentence."""
     try:
         yield
-    except (av.error.FFmpegError, OSError, ValueError, UnicodeDecodeError) as error:
+    except FAULTS as error:
         raise UnsupportedMedia(f"{what}: {reason(error)}") from error
 
 
@@ -138,7 +142,9 @@ def probe_file(path: str, max_pixels: int, forced_rotation: int | None, **option
     """
     with refusal("not a video that can be read"), av.open(path, metadata_errors=TAGS, **options) as container:
         stream = video_stream(container, max_pixels)
-        probe = measure(container, stream, first_frames(container, stream)[0], forced_rotation)
+        first = first_frames(container, stream)[0]
+        first.reformat(format="rgb24")
+        probe = measure(container, stream, first, forced_rotation)
     with refusal("not a video that can be read"), av.open(path, metadata_errors=TAGS, **options) as container:
         stream = video_stream(container, max_pixels)
         packets = Packets()
@@ -152,7 +158,7 @@ def first_frames(container: InputContainer, stream: VideoStream) -> list[VideoFr
     for number, packet in enumerate(container.demux(stream)):
         try:
             frames = packet.decode()
-        except av.error.FFmpegError as error:
+        except FAULTS as error:
             complaint = complaint or reason(error)
             continue
         if frames:
@@ -240,7 +246,7 @@ class Packets:
                 if packet.size:
                     self._note(packet.pts)
                     times = self._with(times, packet)
-        except av.error.FFmpegError:
+        except FAULTS:
             return
         self.whole = True
         ordered = array("q", sorted(times or ()))

@@ -83,12 +83,19 @@ class Neighbour:
 class EmbeddingStore:
     """Vectors of tracks' views. Threads may share it; calls block.
 
-    Every method raises StoreUnavailable when LanceDB fails or others write too much at once.
+    Every method raises StoreUnavailable when LanceDB fails or others write too much at once; when
+    its disk is full, its folder not writable, or gone since the process started. Neither the folder
+    nor a table that was there is made again while something runs: what was in it would be taken
+    for deleted.
     """
 
-    def __init__(self, database: Any, *, index_after_rows: int, keep_versions_s: float) -> None:
-        """Over an open LanceDB connection."""
+    def __init__(
+        self, database: Any, *, index_after_rows: int, keep_versions_s: float, folder: Path | None = None
+    ) -> None:
+        """Over an open LanceDB connection; `folder` is where it lies on this machine."""
         self._database = database
+        self._folder = folder
+        self._seen: set[Keyspace] = set()
         self._index_after_rows = index_after_rows
         self._keep = timedelta(seconds=keep_versions_s)
 
@@ -96,14 +103,16 @@ class EmbeddingStore:
     def connect(cls, settings: Settings) -> EmbeddingStore:
         """The database of ``lancedb.uri``; reads see other processes' writes at once."""
         uri = settings.lancedb_uri
-        if "://" not in uri:
-            Path(uri).mkdir(parents=True, exist_ok=True)
+        folder = Path(uri).absolute() if "://" not in uri else None
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
         with _errors():
             database = lancedb.connect(uri, read_consistency_interval=timedelta(0))
         return cls(
             database,
             index_after_rows=settings.lancedb.index_after_rows,
             keep_versions_s=settings.lancedb.keep_versions_s,
+            folder=folder,
         )
 
     def write(self, rows: Sequence[tuple[FrameTracks, View]]) -> None:
@@ -129,6 +138,7 @@ class EmbeddingStore:
             table = self._table(keyspace)
             if table is None:
                 table = self._database.create_table(keyspace, schema=_schema(min(dimensions)), exist_ok=True)
+                self._seen.add(keyspace)
         expected = _dimension(table)
         for wrong in dimensions - {expected}:
             raise ConfigError(
@@ -214,12 +224,24 @@ class EmbeddingStore:
 
     def _table(self, keyspace: Keyspace) -> Any | None:
         """The table at its newest version; None when nothing was ever written to it."""
+        if self._folder is not None and not self._folder.is_dir():
+            raise _gone(f"the folder {self._folder}")
         try:
-            return self._database.open_table(keyspace)
+            table = self._database.open_table(keyspace)
         except (FileNotFoundError, ValueError) as error:
-            if "not found" in str(error):
-                return None
-            raise
+            if "not found" not in str(error):
+                raise
+            if keyspace in self._seen:
+                raise _gone(f"the table {keyspace} in {self._folder or 'the object store'}") from error
+            return None
+        self._seen.add(keyspace)
+        return table
+
+
+def _gone(what: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"LanceDB: {what} is gone; put it back, or begin with an empty one by `sightline down` and `sightline up`"
+    )
 
 
 def _schema(dimension: int) -> pa.Schema:

@@ -34,7 +34,9 @@ def check_key(key: str) -> str:
 class MediaStore:
     """Bytes under keys.
 
-    Every method raises InvalidInput for an unsafe key and StoreUnavailable when the store fails.
+    Every method raises InvalidInput for an unsafe key and StoreUnavailable when the store fails: a
+    folder that is full, not writable, or gone since the process started. It is not made again
+    while something runs: what was in it would be taken for deleted.
     """
 
     def __init__(self, store: Any, root: Path | None) -> None:
@@ -52,19 +54,27 @@ class MediaStore:
         root.mkdir(parents=True, exist_ok=True)
         return cls(LocalStore(prefix=root), root)
 
+    def check(self) -> None:
+        """That the folder, if it is one, is there. Raises StoreUnavailable."""
+        if self._root is not None and not self._root.is_dir():
+            raise StoreUnavailable(
+                f"media store: the folder {self._root} is gone; put it back, or begin with an empty one by "
+                "`sightline down` and `sightline up`"
+            )
+
     def put(self, key: str, data: bytes) -> None:
         """Keep `data`, replacing what was there; readers see the old or the new, never a part."""
-        with _errors(key):
+        with self._errors(key):
             obstore.put(self._store, check_key(key), data)
 
     def put_file(self, key: str, path: Path) -> None:
         """Keep a file's bytes; read in pieces, so it may be large."""
-        with _errors(key):
+        with self._errors(key):
             obstore.put(self._store, check_key(key), path)
 
     def get(self, key: str) -> bytes:
         """All bytes. Raises NotFound."""
-        with _errors(key):
+        with self._errors(key):
             return bytes(obstore.get(self._store, check_key(key)).bytes())
 
     def open_range(self, key: str, start: int = 0, end: int | None = None, chunk: int = CHUNK) -> Iterator[bytes]:
@@ -75,12 +85,12 @@ class MediaStore:
 
     def _pieces(self, key: str, start: int, stop: int, chunk: int) -> Iterator[bytes]:
         for at in range(start, stop, chunk):
-            with _errors(key):
+            with self._errors(key):
                 yield bytes(obstore.get_range(self._store, key, start=at, end=min(at + chunk, stop)))
 
     def size(self, key: str) -> int:
         """Bytes. Raises NotFound."""
-        with _errors(key):
+        with self._errors(key):
             return int(obstore.head(self._store, check_key(key))["size"])
 
     def exists(self, key: str) -> bool:
@@ -93,7 +103,7 @@ class MediaStore:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Every key below the folder `prefix`."""
-        with _errors(prefix):
+        with self._errors(prefix):
             for batch in obstore.list(self._store, check_key(prefix)):
                 for found in batch:
                     yield str(found["path"])
@@ -101,7 +111,7 @@ class MediaStore:
     def delete(self, key: str) -> None:
         """Remove a key; one that is not there is no error."""
         try:
-            with _errors(key):
+            with self._errors(key):
                 obstore.delete(self._store, check_key(key))
         except NotFound:
             return
@@ -111,7 +121,7 @@ class MediaStore:
         keys = list(self.keys(prefix))
         for at in range(0, len(keys), 1000):
             try:
-                with _errors(prefix):
+                with self._errors(prefix):
                     obstore.delete(self._store, keys[at : at + 1000])
             except NotFound:  # somebody else was removing them too
                 for key in keys[at : at + 1000]:
@@ -122,12 +132,13 @@ class MediaStore:
         """The file, when the store is a folder, whether or not it exists; None for an object store."""
         return self._root / check_key(key) if self._root else None
 
-
-@contextmanager
-def _errors(key: str) -> Iterator[None]:
-    try:
-        yield
-    except (NotFoundError, FileNotFoundError) as error:
-        raise NotFound(f"no media {key}") from error
-    except (BaseError, OSError) as error:
-        raise StoreUnavailable(f"media store: {error}") from error
+    @contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        self.check()
+        try:
+            yield
+        except (NotFoundError, FileNotFoundError) as error:
+            self.check()
+            raise NotFound(f"no media {key}") from error
+        except (BaseError, OSError) as error:
+            raise StoreUnavailable(f"media store: {str(error).splitlines()[0]}") from error

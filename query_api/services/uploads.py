@@ -12,10 +12,11 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 from uuid import UUID, uuid4
 
 from core.clock import now_ms
@@ -130,7 +131,7 @@ class Uploads:
         finally:
             file.close()
 
-    async def _write(self, file: BinaryIO, row: UploadRow, chunks: AsyncIterator[bytes]) -> int:
+    async def _write(self, file: FileIO, row: UploadRow, chunks: AsyncIterator[bytes]) -> int:
         """Bytes written. Raises TooLarge, NoSpace."""
         received, checked, pending = 0, 0, bytearray()
         most = self._limit if row.size is None else row.size
@@ -150,9 +151,10 @@ class Uploads:
             await self._parts.pool.run(_write_all, file, bytes(pending))
         return received
 
-    def _open(self, row: UploadRow) -> BinaryIO:
+    def _open(self, row: UploadRow) -> FileIO:
+        """Without a buffer: what a full disk refuses must not be tried again when the file is closed."""
         self._parts.staging.mkdir(parents=True, exist_ok=True)
-        file = self._staged(row.upload_id).open("r+b" if row.received else "a+b")
+        file = FileIO(self._staged(row.upload_id), "r+" if row.received else "a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -173,8 +175,8 @@ class Uploads:
         if target is None:
             self._parts.media.put_file(key, staged)
         else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(staged, target)
+            self._parts.media.check()
+            _move(staged, target)
         return Received(self._parts.control.finish_upload(row.upload_id, key), digest)
 
     def _remove(self, row: UploadRow) -> None:
@@ -201,21 +203,40 @@ class Uploads:
             raise NoSpace(f"the disk has {free} bytes free, and {self._reserve} of them are kept")
 
 
-def _write_all(file: BinaryIO, data: bytes) -> None:
+@contextmanager
+def _room() -> Iterator[None]:
+    """Tell a full disk from what else a file may fail with. Raises NoSpace."""
     try:
-        file.write(data)
-        file.flush()
+        yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise NoSpace("the disk is full") from error
         raise
 
 
-def _settle(file: BinaryIO) -> int:
-    """Bytes that are safely in the file."""
-    file.flush()
+def _write_all(file: FileIO, data: bytes) -> None:
+    with _room():
+        left = memoryview(data)
+        while left:
+            left = left[file.write(left) :]
+
+
+def _settle(file: FileIO) -> int:
+    """Bytes that are safely in the file; what a full disk has refused is not among them."""
     os.fsync(file.fileno())
-    return file.tell()
+    return os.fstat(file.fileno()).st_size
+
+
+def _move(staged: Path, target: Path) -> None:
+    """Onto another disk too; nothing stays there of a file that has no room."""
+    try:
+        with _room():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(staged, target)
+    except BaseException:
+        if staged.exists():
+            target.unlink(missing_ok=True)
+        raise
 
 
 def _suffix(name: str) -> str:

@@ -45,6 +45,7 @@ def read_by_host(bench: Any, mutants: Sequence[Mutant], folder: Path, good: Path
     host = bench.host_process()
     bench.publish(beside)
     bench.until(lambda: bench.frames(beside), 60.0, "the good stream begins")
+    (reader,) = psutil.Process(host.pid).children()
     bench.publish(*specs.values())
     bench.wait_ended(*specs.values(), timeout_s=timeout_s)
     if host.poll() is not None:
@@ -55,9 +56,8 @@ def read_by_host(bench: Any, mutants: Sequence[Mutant], folder: Path, good: Path
         _judge(seen, mutant.name, bench, spec)
         (folder / mutant.name).unlink()
     _judge_beside(seen, bench, beside)
-    children = psutil.Process(host.pid).children()
-    if len(children) != 1:
-        seen.wrong.append(f"{len(children)} readers run, where the good stream's is the only one")
+    if psutil.Process(host.pid).children() != [reader]:
+        seen.wrong.append("the good stream is not read by the reader that began it, or that is not the only one left")
     seen.seconds = round(time.monotonic() - began, 1)
     return seen
 
@@ -89,7 +89,8 @@ def _judge_beside(seen: Seen, bench: Any, beside: Any) -> None:
     frames = bench.frames(beside)
     if [f.seq for f in frames] != list(range(len(frames))):
         seen.wrong.append("the good stream lost a frame")
-    if len({f.jpeg for f in frames}) > 100:
-        seen.wrong.append("the good stream is read otherwise from round to round")
+    begun = [m for m in bench.messages[beside.stream_id] if isinstance(m, RunBegin)]
+    if len(begun) != 1:
+        seen.wrong.append(f"the good stream began {len(begun)} times")
     if {s.state for s in bench.statuses[beside.stream_id]} - {"pending", "in_progress"}:
         seen.wrong.append("the good stream was disturbed")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 LATENCY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 1000, 10_000)
@@ -157,10 +158,30 @@ def _make(name: str) -> Counter | Gauge | Histogram:
 
 def exposition() -> bytes:
     """Prometheus' text of all processes that share the folder, else of this one."""
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder:
+        _forget_dead(Path(folder))
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # untyped in the library
         return generate_latest(registry)
     for metric in DEFINITIONS:
         _make(metric.name)
     return generate_latest(_registry)
+
+
+def _forget_dead(folder: Path) -> None:
+    """What a process that has ended said last of how things stand is no longer so; what it counted stays."""
+    for file in folder.glob("gauge_live*_*.db"):
+        pid = file.stem.rpartition("_")[2]
+        if pid.isdigit() and not _lives(int(pid)):
+            mark_process_dead(int(pid), str(folder))  # type: ignore[no-untyped-call]  # untyped in the library
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,6 +88,21 @@ def test_metrics_count(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_processes_of_a_machine_are_shown_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     assert metrics.exposition() == b""
+
+
+def test_of_a_process_that_has_ended_its_counts_stay_and_its_standing_goes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    script = (
+        "from core import metrics; metrics.gauge('sightline_ledger_imbalance').set(2);"
+        "metrics.counter('sightline_sink_rows_total').labels('a', 'b').inc(3); print(metrics.exposition().decode())"
+    )
+    lived = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "sightline_ledger_imbalance 2.0" in lived
+    text = metrics.exposition().decode()
+    assert "sightline_ledger_imbalance 2.0" not in text
+    assert 'sightline_sink_rows_total{store="a",table="b"} 3.0' in text
 
 
 def test_a_metric_that_is_not_listed_does_not_exist() -> None:

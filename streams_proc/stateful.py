@@ -108,8 +108,7 @@ class PartitionWorker:
     async def run(self) -> None:
         """Restore, then work until `stop` or the generation's end."""
         handler = self._stage.make()
-        start = await self._restore(handler)
-        progress = Progress.begin(self.tp, self.generation, start)
+        progress = await self._restore(handler)
         loop = asyncio.get_running_loop()
         due = loop.time() + self._means.cut_s
         while self._current():
@@ -128,7 +127,7 @@ class PartitionWorker:
     def _current(self) -> bool:
         return self._means.group.generation == self.generation
 
-    async def _restore(self, handler: StatefulHandler) -> int:
+    async def _restore(self, handler: StatefulHandler) -> Progress:
         committed, start = await start_of(self._means, self.tp, self._stage.name)
         found = await attempt(
             lambda: asyncio.to_thread(self._means.origin.snapshot, self._stage.snapshots, self.tp.partition),
@@ -138,7 +137,7 @@ class PartitionWorker:
         assert found is not None
         newest, self._old_keys = found
         if newest is None and committed is None:
-            return start
+            return Progress.begin(self.tp, self.generation, start)
         if newest is None or newest.next < (committed or 0):
             raise SnapshotError(
                 f"{self.tp.topic}/{self.tp.partition} is committed up to {committed} and its newest snapshot stands "
@@ -147,7 +146,10 @@ class PartitionWorker:
         if newest.data is not None:
             handler.restore(newest.data)
         _log.info("state restored", topic=self.tp.topic, partition=self.tp.partition, next=newest.next, start=start)
-        return max(start, newest.next)
+        progress = Progress.begin(self.tp, self.generation, max(start, newest.next))
+        # who died between snapshot and commit leaves the commit to us, even when no record follows
+        progress.cut = committed or 0
+        return progress
 
     async def _work(self, handler: StatefulHandler, records: list[Record], progress: Progress) -> bool:
         outcomes = await outcomes_of(self._means, handler, records, self._stage.name, self.generation)

@@ -218,12 +218,20 @@ STATE_OF_A_PARTITION = (
         "reading goes on at the snapshot",
         "records that are in the state already are put into it again",
         "streams_proc/stateful.py",
-        "return max(start, newest.next)",
-        "return start",
+        "Progress.begin(self.tp, self.generation, max(start, newest.next))",
+        "Progress.begin(self.tp, self.generation, start)",
         (
             STATE + "test_a_new_generation_forgets_and_restores_the_newest_snapshot_and_removes_the_old_keys",
             STATEFUL_MACHINE,
         ),
+    ),
+    Guard(
+        "a commit that a dead worker owed is made",
+        "the partition looks unread for ever, and its frames are never trimmed",
+        "streams_proc/stateful.py",
+        "        progress.cut = committed or 0\n",
+        "",
+        (STATE + "test_what_was_snapshot_and_not_committed_is_committed_though_no_record_follows[1]",),
     ),
     Guard(
         "outputs are confirmed before the snapshot",

@@ -96,7 +96,7 @@ class Process:
     past: tuple[int, dict[int, int]] = (0, {})
     position: dict[int, int] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
-    published: dict[int, int] = field(default_factory=dict)
+    begun: dict[int, int] = field(default_factory=dict)
     dead: bool = False
     lost: bool = False
     answering: bool = True
@@ -117,7 +117,7 @@ class Process:
         self.generation = self.broker.generation
         held = self.broker.holds.get(self, set())
         self.position = {p: max(self.broker.committed.get(p, 0), self.broker.low[p]) for p in held}
-        self.published = {}
+        self.begun = {}
 
     @property
     def current(self) -> bool:
@@ -168,9 +168,6 @@ class Process:
         if partition < 0:
             partition = int(output.key.split(b"/")[1 if output.topic == "dead" else 0])
         self.sent.append(Sent(output.topic, partition, output, tally))
-        if output.topic == "out" and output.value is not None:
-            offset = json.loads(output.value)["id"][0]
-            self.published[partition] = max(self.published.get(partition, -1), offset)
 
     def places(self) -> list[tuple[str, int]]:
         return sorted({(s.topic, s.partition) for s in self.sent})
@@ -203,8 +200,10 @@ class Process:
 
     # --- the handler
 
-    async def answer(self) -> None:
+    async def answer(self, records: Sequence[Record]) -> None:
         """One call's time in the model server."""
+        for record in records:
+            self.begun[record.partition] = max(self.begun.get(record.partition, -1), record.offset)
         if not self.answering:
             call = self.loop.create_future()
             self.calls.append(call)
@@ -250,7 +249,7 @@ class Folding:
         assert not self._busy, "called before it has answered"
         self._busy = True
         try:
-            await self._process.answer()
+            await self._process.answer(records)
         finally:
             self._busy = False
         outcomes = []
@@ -273,7 +272,7 @@ class Copying:
         self._process = process
 
     async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
-        await self._process.answer()
+        await self._process.answer(records)
         return [
             out(record, self._process.broker.expected(record.partition, record.offset)[0][1])
             if outputs_of(record.value or b"")

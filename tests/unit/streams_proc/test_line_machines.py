@@ -66,6 +66,19 @@ class Lines(RuleBasedStateMachine):
             process.deliver(sorted(process.position)[which % len(process.position)], count)
             self.loop.settle()
 
+    @somebody
+    @rule(who=numbers, some=st.lists(values, min_size=1, max_size=4), steps=st.integers(0, 5))
+    def work(self, who: int, some: list[bytes], steps: int) -> None:
+        """An ordinary day, as far as it gets: outputs, snapshot, commit, old snapshots."""
+        process = self._one(who)
+        for partition in sorted(process.position):
+            self.broker.inputs[partition] += some
+            process.deliver(partition, len(some))
+        self.loop.settle()
+        for _ in range(steps):
+            process.confirm_all()
+            self.loop.pass_time(0.3)
+
     # --- the group
 
     @somebody
@@ -99,9 +112,14 @@ class Lines(RuleBasedStateMachine):
             self.loop.settle()
 
     @somebody
-    @rule(who=numbers, how=st.sampled_from(["crash", "end_well", "give_up"]))
+    @rule(who=numbers, how=st.sampled_from(["crash", "before the commit", "end_well", "give_up"]))
     def end(self, who: int, how: str) -> None:
         process = self._one(who)
+        if how == "before the commit":
+            process.committing = False
+            for _ in range(3):
+                process.confirm_all()
+                self.loop.pass_time(1.0)
         if how == "end_well":
             self._end_well(process)
         if how == "give_up":
@@ -247,8 +265,8 @@ class Lines(RuleBasedStateMachine):
                 break
         assert process.task.done(), "it does not end"
         process.task.result()
-        for partition, offset in process.published.items() if current else ():
-            assert self.broker.committed[partition] > offset, "what was published has not been committed"
+        for partition, offset in process.begun.items() if current else ():
+            assert self.broker.committed[partition] > offset, "what was begun has not been committed"
 
     def _give_up(self, process: Process) -> None:
         """The producer loses a record: if anything waits for it, the process ends with that error."""
@@ -300,7 +318,7 @@ class StatelessLines(Lines):
         return StatelessLine(stage, means, no_pressure())
 
 
-SHORT = settings(max_examples=80, stateful_step_count=50, phases=(Phase.explicit, Phase.generate))
+SHORT = settings(max_examples=60, stateful_step_count=50, phases=(Phase.explicit, Phase.generate))
 TestStatefulLines = StatefulLines.TestCase
 TestStatefulLines.settings = SHORT
 TestStatelessLines = StatelessLines.TestCase
@@ -333,5 +351,20 @@ def test_a_forerunner_of_the_same_generation_that_writes_late_spoils_nothing() -
         world.loop.settle()
         world.outputs_come_in_order_and_duplicates_are_equal()
         world.the_commit_is_never_ahead_of_the_newest_snapshot()
+    finally:
+        world.teardown()
+
+
+def test_a_process_killed_between_snapshot_and_commit_repeats_nothing_into_the_state() -> None:
+    world = StatefulLines()
+    try:
+        world.first(both=False)
+        world.append(partition=0, some=[b"\x01%d" % i for i in range(9)])
+        world.deliver(who=0, which=0, count=4)
+        world.end(who=0, how="before the commit")
+        newest, _ = world.broker.snapshot(0)
+        assert newest is not None and newest.next == 3
+        assert world.broker.committed == {}
+        world.join(whom=[0, 0])
     finally:
         world.teardown()

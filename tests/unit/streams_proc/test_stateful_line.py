@@ -182,6 +182,22 @@ def test_a_new_generation_forgets_and_restores_the_newest_snapshot_and_removes_t
     assert removed == {origin.records[0][0], origin.records[1][0]}
 
 
+@pytest.mark.parametrize("committed", [None, 1])
+def test_what_was_snapshot_and_not_committed_is_committed_though_no_record_follows(committed: int | None) -> None:
+    origin = FakeOrigin(committed=committed)
+    origin.records = [snapshot_record(4, 3, b"0,1,2")]
+    bench = Bench(origin=origin)
+
+    async def scene(b: Bench) -> None:
+        b.offer(*range(committed or 0, 3))
+        await settle()
+
+    bench.run(scene)
+    assert bench.handlers[0].seen == [0, 1, 2]
+    assert bench.publisher.values("out") == []
+    assert bench.group.position == {IN: 3}
+
+
 def test_the_state_of_an_ended_generation_is_not_used_again() -> None:
     bench = Bench(cut_messages=2)
 

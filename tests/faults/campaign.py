@@ -134,8 +134,8 @@ class Campaign:
         verdict = Verdict()
         live = {self._service.watch(clip): clip for clip in self._streams}
         batch: dict[StreamId, Clip] = {}
-        over = threading.Event()
-        watcher = threading.Thread(target=self._watch_ledgers, args=(batch, live, verdict, over))
+        ended = threading.Event()
+        watcher = threading.Thread(target=self._watch_ledgers, args=(batch, live, verdict, ended))
         watcher.start()
         done: list[tuple[Fault, float | None]] = []
         try:
@@ -147,14 +147,15 @@ class Campaign:
                 if not running:
                     break
                 fault = deck.pop()
-                done.append((fault, self._strike(fault, running)))
+                over = begun + min(live[stream].seconds for stream in running)
+                done.append((fault, self._strike(fault, running, over)))
                 if all(self._service.task(task)["state"] == "done" for task in batch):
                     self._submit(batch)
             until(lambda: stands(self._rig), "every process runs")
             self._finished(list(batch))
             self._ended(list(live))
         finally:
-            over.set()
+            ended.set()
             watcher.join()
         self._judge_tasks(batch, verdict)
         self._judge_streams(live, verdict)
@@ -170,7 +171,8 @@ class Campaign:
     def _reading(self, live: Mapping[StreamId, Clip]) -> float:
         """When (monotonic) frames of all streams come."""
         now = time.monotonic()
-        assert Pulse(self._rig.settings, list(live)).recovery_s("detect", now, PATIENCE_S) is not None, "none begins"
+        pulse = Pulse(self._rig.settings, list(live), now + PATIENCE_S)
+        assert pulse.recovery_s("detect", now, PATIENCE_S) is not None, "not all streams begin"
         return time.monotonic()
 
     def _running(self, live: Mapping[StreamId, Clip], begun: float) -> list[StreamId]:
@@ -178,8 +180,8 @@ class Campaign:
         age = time.monotonic() - begun
         return [stream for stream, clip in live.items() if clip.seconds - age > RECOVERY_S]
 
-    def _strike(self, fault: Fault, running: Sequence[StreamId]) -> float | None:
-        pulse = Pulse(self._rig.settings, running)
+    def _strike(self, fault: Fault, running: Sequence[StreamId], over: float) -> float | None:
+        pulse = Pulse(self._rig.settings, running, over)
         if not fault.act(self._rig, self._chance):
             self._say(f"  {fault.name}: it does not run just now")
             return None
@@ -211,9 +213,9 @@ class Campaign:
         until(over, f"streams {streams} have ended", SETTLE_S)
 
     def _watch_ledgers(
-        self, batch: Mapping[StreamId, Clip], live: Mapping[StreamId, Clip], verdict: Verdict, over: threading.Event
+        self, batch: Mapping[StreamId, Clip], live: Mapping[StreamId, Clip], verdict: Verdict, ended: threading.Event
     ) -> None:
-        while not over.wait(LEDGER_S):
+        while not ended.wait(LEDGER_S):
             try:
                 for ledger in self._service.ledgers([*tuple(batch), *live]):
                     verdict.unsummed += not sums(ledger)

@@ -25,9 +25,11 @@ class Pulse:
 
     Args:
         streams: those that run now.
+        over: when (monotonic) the first of them ends; from then on it is enough that nothing waits.
     """
 
-    def __init__(self, settings: Settings, streams: Sequence[StreamId]) -> None:
+    def __init__(self, settings: Settings, streams: Sequence[StreamId], over: float) -> None:
+        self._over = over
         self._kafka = settings.kafka
         topics = Topics.of(settings.kafka)
         self._admin = admin(settings.kafka)
@@ -91,7 +93,9 @@ class Pulse:
 
     def _moved(self, start: Ends) -> bool:
         now = self.ends([self._frames])
-        return all(now[self._frames, p] > start[self._frames, p] for p in self._partitions)
+        return time.monotonic() > self._over or all(
+            now[self._frames, p] > start[self._frames, p] for p in self._partitions
+        )
 
     def _passed(self, group: str, start: Ends) -> bool:
         """Whether the group has committed past where its input ended."""
@@ -100,6 +104,9 @@ class Pulse:
         request = ConsumerGroupTopicPartitions(self._kafka.prefix + group, places)
         (future,) = self._admin.list_consumer_group_offsets([request], request_timeout=ASK_S).values()
         committed = future.result(ASK_S).topic_partitions
+        if time.monotonic() > self._over:
+            now = self.ends([topic])
+            return all(tp.offset >= now[topic, tp.partition] for tp in committed)
         return all(tp.offset > start[topic, tp.partition] for tp in committed)
 
 

@@ -5,6 +5,7 @@ A process killed between two of them leaves the rest to the next, which finds th
 
 from __future__ import annotations
 
+from core.errors import Backlogged, policy_of
 from core.messages import IngestCounts, RunBegin, RunEnd, StreamSpec, StreamStatus, VideoInfo
 from ingest.progress import Checkpoint
 from ingest.publisher import Publisher
@@ -12,6 +13,8 @@ from ingest.recover import Standing
 
 UNKNOWN_VIDEO = VideoInfo(width=0, height=0, fps=0.0, frames=0, duration_s=0.0)
 """Of a run whose source could not be opened."""
+
+BACKLOG = policy_of(Backlogged).reason
 
 
 def close_run(publisher: Publisher, host: str, checkpoint: Checkpoint, end: RunEnd, *, published: bool) -> None:
@@ -76,14 +79,37 @@ def final_checkpoint(checkpoint: Checkpoint, publisher: Publisher, end: RunEnd) 
     )
 
 
-def settled(counts: IngestCounts, standing: Standing) -> IngestCounts:
-    """`counts` as they must be for what is on the topic: every frame there was read and published."""
-    read = standing.next_seq + counts.gated + sum(counts.dropped.values())
+def settled(counts: IngestCounts, standing: Standing, *, again: bool = False) -> IngestCounts:
+    """`counts` as they must be for what is on the topic: every frame there was read and published.
+
+    The newest frame's position tells how many were decoded up to it. Those that neither the counts
+    nor the topic know of were passed by in the second before a process died: left out by sampling
+    where the run leaves frames out, else given up for want of room.
+
+    Args:
+        again: what came after the newest frame is read again, and is not counted yet.
+    """
+    sampled_out, dropped = counts.sampled_out, dict(counts.dropped)
+    known = standing.next_seq + counts.gated + sum(dropped.values()) + sampled_out
+    decoded = 0 if standing.last is None else standing.last.index + 1
+    if decoded > known:
+        if sampled_out:
+            sampled_out += decoded - known
+        else:
+            dropped[BACKLOG] = dropped.get(BACKLOG, 0) + decoded - known
+    elif again:
+        left = known - decoded
+        left -= (back := min(left, sampled_out))
+        sampled_out -= back
+        for reason in sorted(dropped):
+            left -= (back := min(left, dropped[reason]))
+            dropped[reason] -= back
+    read = standing.next_seq + counts.gated + sum(dropped.values())
     return IngestCounts(
-        decoded=read + counts.sampled_out,
-        sampled_out=counts.sampled_out,
+        decoded=read + sampled_out,
+        sampled_out=sampled_out,
         read=read,
         gated=counts.gated,
         published=standing.next_seq,
-        dropped=counts.dropped,
+        dropped={reason: n for reason, n in dropped.items() if n},
     )

@@ -183,14 +183,14 @@ class Reader:
         """A file is counted anew while it is read again; a live run brings its counts along."""
         if self._spec.lane == "batch":
             return IngestCounts()
-        return settled(checkpoint.counts, standing)
+        return settled(checkpoint.counts, standing, again=is_local(self._spec.source.url))
 
     def _resume(self, standing: Standing, source: Source) -> Resume:
         last = standing.last
         if last is None:
             return Resume()
         if self._spec.lane == "batch":
-            return Resume(published=standing.next_seq)
+            return Resume(published=standing.next_seq, last=last.index)
         following = last.index + 1
         reached = Fraction(repr(last.media_s)) + source.probe.frame_s
         if is_local(self._spec.source.url):

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from core.clock import Clock, now_ms, wall_clock
+from core.errors import Oversized
 from core.ids import Seq
 from core.messages import Frame, StreamSpec, VideoInfo
 from core.settings import Ingest
@@ -63,12 +64,15 @@ class Resume:
     Attributes:
         published: frames that are on Kafka already; they are passed over, and counted by reading
             the file again (a file gives the same frames each time).
+        last: position of the newest of them among the decoded frames. What was read before it and
+            is not among the published was too large: batch gives up nothing else on its way.
         skip: decoded frames to pass over uncounted, where counts were brought along (live).
         index: position of the first frame that counts.
         begin: media second of the first frame that counts.
     """
 
     published: int = 0
+    last: int = -1
     skip: int = 0
     index: int = 0
     begin: Fraction = Fraction(0)
@@ -119,7 +123,7 @@ class Reading:
             time_s = self._timeline.at(frame.pts)
             wanted = self._sampler.wants(time_s)
             jpeg: bytes | None = None
-            if wanted and self._read >= self._resume.published:
+            if wanted and self._index > self._resume.last:
                 if not self._paced(time_s):
                     return
                 try:
@@ -138,9 +142,15 @@ class Reading:
         self._sampler.chosen(time_s)
         self._read += 1
         if jpeg is None:
-            self._ledger.published()
+            self._count_passed()
             return
         self._lane.put(self._message(index, float(time_s), jpeg))
+
+    def _count_passed(self) -> None:
+        if self._read <= self._resume.published:
+            self._ledger.published()
+        else:
+            self._ledger.dropped(Oversized)
 
     def _message(self, index: int, media_s: float, jpeg: bytes) -> Frame:
         spec = self._spec

@@ -12,6 +12,7 @@ SENDS = "tests/unit/streams_proc/test_publish.py::"
 CLIENTS = "tests/unit/core/test_kafka_clients.py::"
 ANALYSE = "tests/unit/analyse/test_handler.py::"
 INGEST = "tests/unit/ingest/test_publishing.py::"
+READING_TESTS = "tests/unit/ingest/test_reading.py::"
 FILES = "tests/unit/ingest/test_file_source.py::"
 MACHINES = "tests/unit/streams_proc/test_line_machines.py::"
 
@@ -602,6 +603,38 @@ INTAKE = (
         "            self._ledger.dropped(Oversized)\n            return\n",
         "            self._ledger.dropped(Oversized)\n            self._next += 1\n            return\n",
         (INGEST + "test_a_frame_larger_than_a_message_may_be_is_dropped_and_numbers_go_on",),
+    ),
+    Guard(
+        "a restart goes on behind the newest frame, not after so many",
+        "frames behind one that was too large come twice, under two numbers",
+        "ingest/reading.py",
+        "if wanted and self._index > self._resume.last:",
+        "if wanted and self._read >= self._resume.published:",
+        (READING_TESTS + "test_frames_that_were_too_large_before_a_restart_stay_counted_and_nothing_comes_twice",),
+    ),
+    Guard(
+        "no count is lost with a process",
+        "frames that were dropped in the second before a kill are in no ledger",
+        "ingest/closing.py",
+        "    if decoded > known:",
+        "    if decoded < 0:",
+        ("tests/unit/ingest/test_control.py::test_what_was_passed_by_since_the_last_checkpoint_is_counted",),
+    ),
+    Guard(
+        "no count is made twice",
+        "frames of a live file that are read again after a kill are counted again",
+        "ingest/closing.py",
+        "    elif again:",
+        "    elif False:",
+        ("tests/unit/ingest/test_control.py::test_what_is_read_again_is_not_counted_twice",),
+    ),
+    Guard(
+        "no frame runs out of time",
+        "after ten minutes without a broker a frame is given up and the next arrives: a hole for ever",
+        "ingest/reader.py",
+        ', "delivery.timeout.ms": 0}',
+        "}",
+        ("tests/unit/ingest/test_reader_client.py::test_a_readers_producer_waits_for_the_broker_for_ever",),
     ),
     Guard(
         "live gives up its oldest frame",

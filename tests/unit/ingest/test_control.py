@@ -113,6 +113,27 @@ def test_counts_are_settled_by_what_is_on_the_topic() -> None:
     assert counts == IngestCounts(decoded=99, sampled_out=50, read=49, published=45, dropped={"backlog": 4})
 
 
+def stood(next_seq: int, index: int) -> Standing:
+    return Standing.of(Checkpoint(STREAM, Run(1), "live", next_seq=next_seq, index=index))
+
+
+def test_what_was_passed_by_since_the_last_checkpoint_is_counted() -> None:
+    every = IngestCounts(decoded=10, read=10, published=10)
+    assert settled(every, stood(12, 19)) == IngestCounts(decoded=20, read=20, published=12, dropped={"backlog": 8})
+    third = IngestCounts(decoded=9, sampled_out=6, read=3, published=3)
+    assert settled(third, stood(5, 14)) == IngestCounts(decoded=15, sampled_out=10, read=5, published=5)
+
+
+def test_what_is_read_again_is_not_counted_twice() -> None:
+    told = IngestCounts(decoded=30, read=30, published=20, dropped={"backlog": 10})
+    kept = IngestCounts(decoded=25, read=25, published=20, dropped={"backlog": 5})
+    assert settled(told, stood(20, 24), again=True) == kept
+    assert settled(told, stood(20, 24)) == told, "a camera's frames do not come again"
+    third = IngestCounts(decoded=9, sampled_out=6, read=3, published=3)
+    assert settled(third, stood(3, 6), again=True) == IngestCounts(decoded=7, sampled_out=4, read=3, published=3)
+    assert settled(told, Standing(), again=True) == IngestCounts()
+
+
 def test_a_ledger_goes_on_from_the_counts_it_is_given() -> None:
     ledger = Ledger("live", IngestCounts(decoded=3, sampled_out=1, read=2, published=1, dropped={"backlog": 1}))
     ledger.decoded(1.0, read=True)

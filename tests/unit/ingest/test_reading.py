@@ -150,9 +150,17 @@ def test_a_frame_that_fails_when_taken_is_not_counted() -> None:
 def test_a_file_read_on_from_anywhere_gives_the_rest_of_the_undisturbed_run(cut: int, fps: float) -> None:
     whole, ledger, _ = read(FakeSource(count=40), fps=fps)
     cut = min(cut, len(whole))
-    rest, counted, _ = read(FakeSource(count=40), Resume(published=cut), fps=fps)
+    rest, counted, _ = read(
+        FakeSource(count=40), Resume(published=cut, last=whole[cut - 1].index if cut else -1), fps=fps
+    )
     assert [(f.index, f.media_s, f.jpeg) for f in rest] == [(f.index, f.media_s, f.jpeg) for f in whole[cut:]]
     assert counted.counts == ledger.counts
+
+
+def test_frames_that_were_too_large_before_a_restart_stay_counted_and_nothing_comes_twice() -> None:
+    frames, ledger, _ = read(FakeSource(count=10), Resume(published=4, last=6))
+    assert [f.index for f in frames] == [7, 8, 9]
+    assert ledger.counts == IngestCounts(decoded=10, read=10, published=7, dropped={"too_large": 3})
 
 
 def test_a_live_file_goes_on_after_the_last_frame_with_its_counts() -> None:

@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
 
-from core.errors import Conflict, InvalidInput, NotFound
+from core.bounds import check
+from core.errors import BadMessage, Conflict, InvalidInput, NotFound
 from core.ids import Run, StreamId, engine_stream_id
 from core.messages import IngestCounts, StreamSpec
 from warehouse.control import models
@@ -19,6 +20,9 @@ from warehouse.page import Page, decode_cursor, digest, page_of
 
 EVERYTHING = StreamFilter()
 MAX_LIMIT = 10_000
+MOST_BYTES = 1024**2
+"""Of a definition: it travels with its run along every topic."""
+
 _WHOLE = select(*STREAM_COLUMNS, *RUN_COLUMNS).join(
     RUNS, and_(RUNS.c.stream_id == STREAMS.c.stream_id, RUNS.c.run == STREAMS.c.run)
 )
@@ -35,6 +39,7 @@ class Streams(Database):
 
         Raises:
             Conflict: the id exists, was deleted, or ends in the same 16 digits as another's.
+            InvalidInput: no ingest host could take it.
         """
         now = self._now()
         with self._writing() as connection:
@@ -102,6 +107,7 @@ class Streams(Database):
         Raises:
             NotFound: no such stream.
             Conflict: it is at another version.
+            InvalidInput: no ingest host could take it.
         """
         with self._writing() as connection:
             old = _lock(connection, spec.stream_id)
@@ -203,8 +209,24 @@ def _begin_run(connection: Connection, spec: StreamSpec, now: int) -> None:
 
 
 def _tell(connection: Connection, stream_id: StreamId, spec: StreamSpec | None, now: int) -> None:
-    value = None if spec is None else msgspec.json.encode(spec)
+    value = None if spec is None else _definition(spec)
     connection.execute(insert(table(models.Outbox)).values(key=str(stream_id), value=value, created_ms=now))
+
+
+def _definition(spec: StreamSpec) -> bytes:
+    """What an ingest host will read; one that no host can take would wait for ever.
+
+    Raises:
+        InvalidInput: a value that nothing can hold, or too much of it.
+    """
+    try:
+        check(spec)
+    except BadMessage as error:
+        raise InvalidInput(f"a stream cannot be so: {error}") from error
+    value = msgspec.json.encode(spec)
+    if len(value) > MOST_BYTES:
+        raise InvalidInput(f"the definition of a stream has {len(value)} bytes; {MOST_BYTES} are the most")
+    return value
 
 
 def _filtered(statement: Select[Any], filter_: StreamFilter) -> Select[Any]:

@@ -7,13 +7,15 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
-from core.errors import SetupError, StoreUnavailable
+from core.errors import InvalidInput, SetupError, StoreUnavailable
 from core.ids import Run, Seq, StreamId, TrackId, ViewId
-from core.messages import FrameTracks, Source, StreamSpec, View
+from core.messages import Analytic, FrameTracks, Source, StreamSpec, View
 from core.settings import Settings
 from warehouse.control import ControlStore, database
 from warehouse.embeddings import EmbeddingStore
@@ -237,3 +239,28 @@ def test_a_control_database_that_is_gone_stops_with_the_command_that_makes_one(t
         path.unlink()
     with pytest.raises(SetupError, match="sightline migrate"):
         ControlStore.connect(Settings(data_dir=tmp_path)).streams()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"started_ms": -1},
+        {"started_ms": 2**60},
+        {"model": "../x"},
+        {"name": "a\x00b"},
+        {"name": "n" * 100_000},
+        {"analytics": (Analytic("object_detection", {"labels": ["x" * 100] * 20_000}),)},
+    ],
+)
+def test_a_stream_that_no_host_can_take_is_refused_where_it_is_defined(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    store = ControlStore.connect(Settings(data_dir=tmp_path))
+    store.migrate()
+    good = spec()
+    store.create_stream(good)
+    with pytest.raises(InvalidInput):
+        store.create_stream(msgspec.structs.replace(spec(), **wrong))
+    with pytest.raises(InvalidInput):
+        store.update_stream(msgspec.structs.replace(good, **wrong))
+    assert [row.spec for row in store.streams().items] == [good]
+    assert len(store.take_outbox(10)) == 1, "nothing waits that could never be published"
+    store.close()

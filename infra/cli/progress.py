@@ -9,9 +9,11 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 LINE_EVERY_S = 3.0
+BAR_WIDTH = 10
 
 
 class Meter(Protocol):
@@ -32,12 +34,11 @@ class Bar:
 
     def __init__(self, console: Console, title: str) -> None:
         self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
+            _Title(),  # the only one that gives way when the terminal is narrow
+            BarColumn(BAR_WIDTH, table_column=Column(no_wrap=True)),
             TextColumn("{task.percentage:>3.0f}%"),
-            _Says(),
+            _Says(table_column=Column(no_wrap=True)),
             console=console,
-            expand=True,
         )
         self._task: TaskID = self._bar.add_task(title, total=1.0, says="")
 
@@ -86,6 +87,12 @@ class Lines:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         self._printed_at = self._clock()
         self._waiting = None
+
+
+class _Title(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """The step's name, cut where there is no room for it."""
+        return Text(task.description, no_wrap=True, overflow="ellipsis")
 
 
 class _Says(ProgressColumn):

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from core.errors import InvalidInput, UnsupportedMedia
 from infra.cli.found import ledger_line, print_found, problem_lines
-from infra.cli.job import PATIENCE_S, Job, Options, TaskEnded, words
+from infra.cli.job import PATIENCE_S, Job, Options, TaskEnded, describe, words
 from infra.cli.outputs import Outputs, make_folders, paths, plan
 from infra.cli.progress import Lines, meter, time_left
-from infra.cli.query_service import QueryService, StackDown
+from infra.cli.query_service import Counts, QueryService, StackDown, TaskProgress
 from infra.report.result import Ledger, Problem, read_result
 from tests.unit.report.fake_service import TASK, FakeService
 from tests.unit.report.results import make_result
@@ -197,6 +198,28 @@ def test_a_terminal_gets_a_bar() -> None:
     assert "Work [b]" in written.getvalue()
     assert "12 frames done" in written.getvalue()
     assert "50%" in written.getvalue()
+
+
+@pytest.mark.parametrize("name", ["bikes.mp4", "a-video-with-a-name-that-is-longer-than-the-room-there-is.mp4"])
+def test_80_columns_hold_all_that_is_said(name: str) -> None:
+    written = io.StringIO()
+    progress = TaskProgress("in_progress", 0.5, 123.4, 3665.0, ledger=Counts(processed=12_345))
+    with meter(Console(file=written, force_terminal=True, width=80), f"Analysing {name}") as shown:
+        shown.show(0.5, describe(progress))
+    drawn = Text.from_ansi(written.getvalue()).plain.splitlines()
+    assert any(line.endswith(" 50% 12345 frames done, 123.4 frames/s, 1:01:05 left") for line in drawn)
+    assert all(line.startswith("Analysing ") for line in drawn if "%" in line)
+
+
+def test_a_plain_line_has_the_time_left() -> None:
+    written = io.StringIO()
+    with meter(Console(file=written, width=80), "Analysing a.mp4") as shown:
+        shown.show(0.5, describe(TaskProgress("in_progress", 0.5, 2.5, 65.0, ledger=Counts(processed=10))))
+    assert written.getvalue() == "Analysing a.mp4: 50% 10 frames done, 2.5 frames/s, 1:05 left\n"
+
+
+def test_a_task_in_the_store_s_hands_says_so() -> None:
+    assert describe(TaskProgress("collecting", 0.99, 9.0, 1.0)) == "0 frames done, 9.0 frames/s, storing"
 
 
 @pytest.mark.parametrize(

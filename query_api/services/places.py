@@ -20,8 +20,8 @@ def places_of(ledger: Ledger, counts: IngestCounts, missing: Sequence[Seq], wait
         missing: frames that ClickHouse does not have, asked for after `waiting`; the first `MOST_MISSING`.
         waiting: what was seen on Kafka; None when nothing could be.
     """
-    arrived = ledger.processed + ledger.dead_lettered
-    given_up = ledger.gated + sum(ledger.dropped.values())
+    given_up = counts.gated + sum(counts.dropped.values())
+    arrived = ledger.read - ledger.in_flight - given_up  # all that is settled, and not at ingest
     ingest = min(ledger.in_flight, max(0, ledger.read - given_up - max(counts.published, arrived)))
     acknowledged = ledger.in_flight - ingest
     if waiting is None:

@@ -18,6 +18,7 @@ from core.settings import load
 from infra.cli.exits import FAILED, exits, say
 from infra.cli.found import print_found
 from infra.cli.job import Job, Options, words
+from infra.cli.model_choice import check_model
 from infra.cli.outputs import Outputs, make_folders, paths, plan
 from infra.cli.progress import meter
 from infra.cli.query_service import QueryService, address
@@ -45,10 +46,13 @@ def analyze(  # noqa: PLR0917 Typer makes the options of them
     screen, out = Console(stderr=True), Console()
     with exits(screen):
         options = Options(fps, words(analytics), words(labels), model)
-        check_files(files)
+        for file in files:
+            check_file(file)
         planned = plan(files, Outputs(json, csv, mot, annotate, report))
+        settings = load()
+        check_model(settings, model)
         failed = False
-        with closing(QueryService(address(load().query))) as service:
+        with closing(QueryService(address(settings.query))) as service:
             service.check()
             batch = _Batch(service, options, screen, out)
             for file, outputs in zip(files, planned, strict=True):
@@ -58,17 +62,17 @@ def analyze(  # noqa: PLR0917 Typer makes the options of them
 
 
 def run_job(file: Path, options: Options, screen: Console) -> Result:
-    """One video's result, for other commands. Raises as `Job.run`."""
+    """One video's result, for other commands; the service keeps nothing of it. Raises as `Job.run`."""
     with closing(QueryService(address(load().query))) as service:
         service.check()
-        return read_result(Job(service, screen).run(file, options))
+        return read_result(Job(service, screen).run(file, options, keep=False))
 
 
-def check_files(files: list[Path]) -> None:
+def check_file(file: Path, needed: str = "a video file") -> None:
     """Refuse what is no file. Raises InvalidInput."""
-    for file in files:
-        if not file.is_file():
-            raise InvalidInput(f"{file} is {'a folder' if file.is_dir() else 'not there'}; a video file is needed")
+    if not file.is_file():
+        found = "a folder" if file.is_dir() else "no regular file" if file.exists() else "not there"
+        raise InvalidInput(f"{file} is {found}; {needed} is needed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from infra.cli.analyze import check_files, run_job
+from core.settings import load
+from infra.cli.analyze import check_file, run_job
 from infra.cli.exits import exits
 from infra.cli.job import Options
+from infra.cli.model_choice import check_model
 from infra.report.mot import mot_rows
 
 
@@ -23,12 +25,19 @@ def tracking(
     """Follow a label through every frame of VIDEO on the running stack and score it against the truth."""
     screen, out = Console(stderr=True), Console()
     with exits(screen):
-        check_files([video, truth])
-        from infra.report.tracking_metrics import compare, true_rows  # noqa: PLC0415 loads the metrics library
+        check_file(video)
+        check_file(truth, "a MOTChallenge truth file")
+        from infra.report.tracking_metrics import (  # noqa: PLC0415 loads the metrics library
+            compare,
+            refuse_beyond,
+            true_rows,
+        )
 
         expected = true_rows(truth)
+        check_model(load(), model, label)
         result = run_job(video, Options(fps=0.0, labels=(label,), model=model), screen)
-        scores = compare(expected, list(mot_rows(result, label)))
+        refuse_beyond(truth, expected, max(result.ledger.decoded, result.video.frames or 0))
+        scores = compare(list(expected.values()), list(mot_rows(result, label)))
         out.print(f"MOTA {scores.mota:.3f}", highlight=False)
         out.print(f"IDF1 {scores.idf1:.3f}", highlight=False)
         out.print(f"HOTA {scores.hota:.3f}", highlight=False)

@@ -84,8 +84,11 @@ class Job:
         self._pause = pause
         self._clock = clock
 
-    def run(self, file: Path, options: Options) -> bytes:
+    def run(self, file: Path, options: Options, *, keep: bool = True) -> bytes:
         """The task's result as JSON; Ctrl-C cancels the task.
+
+        Args:
+            keep: False: the task is removed, with all that it left, however it ends.
 
         Raises:
             UnsupportedMedia, TaskEnded, Refused: there is no result, and why.
@@ -94,12 +97,11 @@ class Job:
         url = self._upload(file)
         task = self._service.submit(options.request(url))
         try:
-            with meter(self._console, f"Analysing {file.name}") as shown:
-                self._wait(task, shown)
-        except KeyboardInterrupt:
-            self._cancel(task)
-            raise
-        return self._service.result(task)
+            self._watch(task, f"Analysing {file.name}")
+            return self._service.result(task)
+        finally:
+            if not keep:
+                self._remove(task)
 
     def _upload(self, file: Path) -> str:
         size = file.stat().st_size
@@ -109,6 +111,14 @@ class Job:
             return self._service.upload(
                 file, lambda sent: shown.show(sent / size, f"{sent / MEGABYTE:.1f} of {size / MEGABYTE:.1f} MB")
             ).url
+
+    def _watch(self, task: str, title: str) -> None:
+        try:
+            with meter(self._console, title) as shown:
+                self._wait(task, shown)
+        except KeyboardInterrupt:
+            self._cancel(task)
+            raise
 
     def _wait(self, task: str, shown: Meter) -> None:
         heard_at = self._clock()
@@ -126,6 +136,12 @@ class Job:
                 if progress.state in {"failed", "cancelled"}:
                     raise TaskEnded(f"{progress.error or 'the task was ' + progress.state} (task {task})")
             self._pause(POLL_S)
+
+    def _remove(self, task: str) -> None:
+        try:
+            self._service.remove_task(task)
+        except (Refused, StackDown) as error:
+            self._console.print(f"Task {task} could not be removed: {error}", markup=False)
 
     def _cancel(self, task: str) -> None:
         try:

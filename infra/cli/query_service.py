@@ -214,6 +214,10 @@ class QueryService:
         """Stop a task."""
         self._send("POST", f"/query/v1/tasks/{task_id}/cancel")
 
+    def remove_task(self, task_id: str) -> None:
+        """Remove a task, all that it left, and its video unless another reads it."""
+        self._send("DELETE", f"/query/v1/tasks/{task_id}")
+
     def picture(self, key: str) -> bytes | None:
         """A picture's bytes; None when it is not there."""
         try:

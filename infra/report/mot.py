@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,19 +42,55 @@ def write_mot(path: Path, rows: Iterable[MotRow]) -> None:
 
 def read_mot(path: Path) -> list[MotRow]:
     """Rows of a truth or result file; fields after the seventh are passed over. Raises InvalidInput."""
-    rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        if line.strip():
-            rows.append(_row(line, f"{path.name}, line {number}"))
+    return list(rows_by_line(path).values())
+
+
+def rows_by_line(path: Path) -> dict[int, MotRow]:
+    """As `read_mot`, each row under its line's number, from 1."""
+    rows: dict[int, MotRow] = {}
+    seen: dict[tuple[int, int], int] = {}
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        row = _row(line, place(path, number))
+        if row.score != 0:
+            first = seen.setdefault((row.frame, row.id), number)
+            if first != number:
+                raise InvalidInput(
+                    f"{place(path, number)}: id {row.id} is in frame {row.frame} already, on line {first}"
+                )
+        rows[number] = row
     return rows
 
 
-def _row(line: str, place: str) -> MotRow:
-    fields = line.replace(",", " ").split()
+def place(path: Path, number: int) -> str:
+    """A line of a file, as errors name it."""
+    return f"{path.name}, line {number}"
+
+
+def _lines(path: Path) -> list[bytes]:
     try:
-        frame, track, left, top, width, height, score = (float(field) for field in fields[:7])
+        return path.read_bytes().splitlines()
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _row(line: bytes, where: str) -> MotRow:
+    try:
+        text = line.decode("utf-8-sig")
+        frame, track, left, top, width, height, score = (float(field) for field in text.replace(",", " ").split()[:7])
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{where}: this is no text") from None
     except ValueError:
-        raise InvalidInput(f"{place}: expected frame, id, left, top, width, height, score; found {line!r}") from None
+        raise InvalidInput(f"{where}: expected frame, id, left, top, width, height, score; found {text!r}") from None
+    if not all(map(isfinite, (frame, track, left, top, width, height, score))):
+        raise InvalidInput(f"{where}: a value is no finite number: {text!r}")
+    if not (frame.is_integer() and track.is_integer()):
+        raise InvalidInput(f"{where}: frame and id must be whole numbers: {text!r}")
+    if frame < 1:
+        raise InvalidInput(f"{where}: frames count from 1, this is {frame:.0f}")
+    if width <= 0 or height <= 0:
+        raise InvalidInput(f"{where}: a box must have a width and a height, this is {width:g} x {height:g}")
     return MotRow(int(frame), int(track), left, top, width, height, score)
 
 

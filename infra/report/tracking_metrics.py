@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trackers.eval import box_iou, compute_clear_metrics, compute_hota_metrics, compute_identity_metrics
 
 from core.errors import InvalidInput
-from infra.report.mot import MotRow, read_mot
+from infra.report.mot import MotRow, place, rows_by_line
 
 MATCH_IOU = 0.5
 """Least overlap by which a box counts as the truth's (MOTA, IDF1); HOTA takes the mean over its own thresholds."""
@@ -44,15 +44,22 @@ def evaluate(truth: Path, rows: Iterable[MotRow]) -> TrackingScores:
     Raises:
         InvalidInput: the file cannot be read, or has no row that counts.
     """
-    return compare(true_rows(truth), list(rows))
+    return compare(list(true_rows(truth).values()), list(rows))
 
 
-def true_rows(truth: Path) -> list[MotRow]:
-    """Rows of a truth file that count. Raises InvalidInput."""
-    rows = [row for row in read_mot(truth) if row.score != 0]
+def true_rows(truth: Path) -> dict[int, MotRow]:
+    """Rows of a truth file that count, by line. Raises InvalidInput."""
+    rows = {number: row for number, row in rows_by_line(truth).items() if row.score != 0}
     if not rows:
         raise InvalidInput(f"{truth.name} has no row that counts (every flag is 0, or the file is empty)")
     return rows
+
+
+def refuse_beyond(truth: Path, rows: Mapping[int, MotRow], frames: int) -> None:
+    """Raises InvalidInput for a row of a frame that a video of so many frames does not have."""
+    for number, row in rows.items():
+        if row.frame > frames:
+            raise InvalidInput(f"{place(truth, number)}: there is no frame {row.frame}, the video has {frames}")
 
 
 def compare(truth: Sequence[MotRow], rows: Sequence[MotRow]) -> TrackingScores:

@@ -54,6 +54,8 @@ class FakeService:
         if path == f"/query/v1/tasks/{TASK}/cancel":
             return httpx.Response(202, json={})
         if path == f"/query/v1/tasks/{TASK}":
+            if method == "DELETE":
+                return httpx.Response(204)
             state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
             return httpx.Response(200, json=state)
         return httpx.Response(404, json={"title": "Object not found", "detail": "no such thing"})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,19 @@ def test_a_task_that_ends_without_a_result_says_why(
     fake.states = [{"state": state, "error": error}]
     with pytest.raises(TaskEnded, match=f"{says}.*{TASK}"):
         _job(fake).run(video, Options())
+
+
+@pytest.mark.parametrize("state", ["done", "failed"])
+def test_a_task_that_is_not_to_be_kept_is_removed_however_it_ends(fake: FakeService, video: Path, state: str) -> None:
+    fake.states = [{"state": state}]
+    with nullcontext() if state == "done" else pytest.raises(TaskEnded):
+        _job(fake).run(video, Options(), keep=False)
+    assert fake.calls[-1] == f"DELETE /query/v1/tasks/{TASK}"
+
+
+def test_a_task_is_kept(fake: FakeService, video: Path) -> None:
+    _job(fake).run(video, Options())
+    assert not any(call.startswith("DELETE") for call in fake.calls)
 
 
 def test_an_empty_file_is_not_sent(fake: FakeService, video: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from core.errors import InvalidInput
 from infra.report.mot import MotRow, read_mot, write_mot
-from infra.report.tracking_metrics import evaluate
+from infra.report.tracking_metrics import evaluate, refuse_beyond, true_rows
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,42 @@ def test_nothing_found_is_all_missed(tmp_path: Path) -> None:
     write_mot(tmp_path / "gt.txt", [MotRow(1, 1, 0.0, 0.0, 5.0, 5.0, 1.0)])
     scores = evaluate(tmp_path / "gt.txt", [])
     assert (scores.mota, scores.hota, scores.misses) == (0.0, 0.0, 1)
+
+
+GOOD = b"1,1,0,0,5,5,1,-1,-1,-1"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"1,2,nan,0,5,5,1", "finite"),
+        (b"1,2,0,0,inf,5,1", "finite"),
+        (b"1,2,0,0,5,\xff,1", "no text"),
+        (b"0,2,0,0,5,5,1", "frames count from 1"),
+        (b"2.5,2,0,0,5,5,1", "whole"),
+        (b"2,2,0,0,0,5,1", "0 x 5"),
+        (b"2,2,0,0,5,-1,1", "5 x -1"),
+        (b"1,1,9,9,5,5,1", "id 1 is in frame 1 already, on line 1"),
+        (b"1,2,0,0,5", "expected frame"),
+    ],
+)
+def test_a_malformed_row_is_refused_by_its_line(tmp_path: Path, line: bytes, says: str) -> None:
+    (tmp_path / "gt.txt").write_bytes(b"\xef\xbb\xbf" + GOOD + b"\n\n" + line + b"\n")
+    with pytest.raises(InvalidInput, match=f"gt.txt, line 3: .*{says}"):
+        true_rows(tmp_path / "gt.txt")
+
+
+def test_rows_of_flag_0_may_have_one_id_twice(tmp_path: Path) -> None:
+    (tmp_path / "gt.txt").write_bytes(GOOD + b"\n1,2,0,0,5,5,0\n1,2,9,9,5,5,0\n")
+    assert list(true_rows(tmp_path / "gt.txt")) == [1]
+
+
+def test_a_row_behind_the_video_s_end_is_refused_by_its_line(tmp_path: Path) -> None:
+    truth = tmp_path / "gt.txt"
+    truth.write_bytes(GOOD + b"\n9,1,0,0,5,5,1\n")
+    refuse_beyond(truth, true_rows(truth), 9)
+    with pytest.raises(InvalidInput, match=r"gt\.txt, line 2: there is no frame 9, the video has 8"):
+        refuse_beyond(truth, true_rows(truth), 8)
 
 
 def test_a_truth_without_a_row_that_counts_is_refused(tmp_path: Path) -> None:

@@ -222,6 +222,10 @@ class Face(msgspec.Struct, frozen=True):
     landmarks: tuple[tuple[float, float], ...]
 
 
+CANCELLED = "cancelled"
+"""`FrameDetections.error` of a frame that nobody wants any more: its task is cancelled, or deleted."""
+
+
 class FrameDetections(msgspec.Struct, frozen=True, tag_field="message", tag="frame_detections", omit_defaults=True):
     """What the detector saw in one frame; empty lists are a result too.
 

@@ -29,6 +29,7 @@ Parse = Callable[[PredictResponse, int], list[R]]
 MOST_IMAGES = 32
 MOST_BYTES = 56 * 1024**2
 _SUSPICIONS = 3
+_HEADLINES = ("Graph execution error", "Detected at node", "Node:", "[[")
 _ABOUT_INPUT = (
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.INTERNAL,
@@ -97,6 +98,11 @@ class ModelClient:
             self._versions[model] = await self._ask_version(model)
         return self._versions[model]
 
+    async def ready(self, model: str) -> bool:
+        """Ask the server now whether it has the model. Raises ModelUnavailable, ModelError."""
+        self._versions[model] = await self._ask_version(model)
+        return True
+
     async def close(self) -> None:
         """Close the connections."""
         await self._replicas.close()
@@ -157,7 +163,7 @@ class ModelClient:
                 if error.code() not in _ABOUT_INPUT:
                     raise ModelError(f"{card.name}: {error.code().name} {error.details()}") from error
                 if last:
-                    return BadImage(_first_line(error.details()))
+                    return BadImage(_reason(error.details()))
         raise AssertionError("the last try returns")
 
     async def _prove(self, card: ModelCard) -> None:
@@ -285,6 +291,12 @@ def _box(values: Sequence[float]) -> Box:
 
 def _has_area(box: Sequence[float]) -> bool:
     return box[2] > box[0] and box[3] > box[1]
+
+
+def _reason(text: str | None) -> str:
+    """What the graph says of a picture, without the graph's own headline."""
+    lines = [line for line in (text or "").splitlines() if line.strip() and not line.startswith(_HEADLINES)]
+    return f"the picture cannot be decoded: {lines[0][:200]}" if lines else "the picture cannot be decoded"
 
 
 def _first_line(text: str | None) -> str:

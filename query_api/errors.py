@@ -43,6 +43,7 @@ CODES_EXPLAINED = {
     43004: "The video could not be opened or decoded.",
     44001: "There is no stream or task with this id.",
     44014: "Nothing here can do what was asked, such as an analytic that is not installed.",
+    **{status: f"{title}, as in HTTP; the detail says what and where." for status, title in TITLES.items()},
 }
 
 

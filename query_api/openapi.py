@@ -45,7 +45,7 @@ def document(routes: Iterable[Route], *, auth: bool) -> Document:
     for route in routes:
         operation = _operation(route, schemas, auth=auth)
         paths.setdefault(_CONVERTED.sub(r"{\g<name>}", route.path), {})[route.method.lower()] = operation
-    codes = "; ".join(f"{code}: {says}" for code, says in CODES_EXPLAINED.items())
+    codes = "; ".join(f"{code}: {says.rstrip('.')}" for code, says in CODES_EXPLAINED.items())
     return {
         "openapi": "3.1.0",
         "info": {"title": "Sightline", "version": version("sightline"), "description": ABOUT + codes},

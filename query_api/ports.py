@@ -32,8 +32,8 @@ class Models(Protocol):
         """Faces of JPEGs, by falling score."""
         ...
 
-    async def version(self, model: str) -> int:
-        """The version that answers."""
+    async def ready(self, model: str) -> bool:
+        """Whether the server has the model, asked now."""
         ...
 
     async def close(self) -> None:

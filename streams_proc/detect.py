@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from core.errors import BadImage
+from core.ids import StreamId
 from core.messages import (
+    CANCELLED,
     Box,
     Detection,
     Face,
@@ -63,13 +65,19 @@ class DetectHandler:
     """Asks the detector about frames; what is no frame is passed on in its place.
 
     A frame that cannot be decoded is a dead letter, and goes on empty with its error, so that the
-    run has no gap.
+    run has no gap. So does one that nobody wants any more; it is not looked at.
+
+    Args:
+        unwanted: streams whose frames are not to be looked at.
     """
 
-    def __init__(self, detector: Detector, topics: Topics, face_model: str) -> None:
+    def __init__(
+        self, detector: Detector, topics: Topics, face_model: str, unwanted: Container[StreamId] = frozenset()
+    ) -> None:
         self._detector = detector
         self._topics = topics
         self._face_model = face_model
+        self._unwanted = unwanted
 
     async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
         """One FrameDetections for each frame.
@@ -79,7 +87,7 @@ class DetectHandler:
             ModelError: the model is not there, or fails on everything.
         """
         messages = decode_each(records, lambda record: decode_frames(record.value))
-        frames = {i: message for i, message in enumerate(messages) if isinstance(message, Frame)}
+        frames = {i: m for i, m in enumerate(messages) if isinstance(m, Frame) and m.stream_id not in self._unwanted}
         seen = await self._look(frames, records)
         return [
             message if isinstance(message, Poison) else self._outcome(message, record, seen.get(i))
@@ -112,8 +120,10 @@ class DetectHandler:
         return "live" if record.topic == self._topics.frames_live else "batch"
 
     def _outcome(self, message: FramesMessage, record: Record, seen: Seen | None) -> Outcome:
-        if not isinstance(message, Frame) or seen is None:
+        if not isinstance(message, Frame):
             return (self._output(message),)
+        if seen is None:
+            return (self._output(_frame_detections(message, record, Seen((), None, 0), CANCELLED)),)
         for found in (seen.objects, seen.faces):
             if isinstance(found, BadImage):
                 failed = _frame_detections(message, record, Seen((), None, seen.version), str(found))

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from core.errors import InvalidInput, LimitExceeded
 from core.ids import EventId, Run, Seq, StreamId
-from core.messages import Event, FrameDetections, FrameTracks
+from core.messages import CANCELLED, Event, FrameDetections, FrameTracks
 from core.settings import Settings
 from warehouse.clickhouse import results
 from warehouse.clickhouse.client import Client
@@ -102,12 +102,12 @@ class AnalyticsStore:
     def frame_counts(self, stream: StreamId, run: Run) -> FrameCounts:
         """Frames of a run that are here, analysed or failed; one that failed and was analysed later is analysed."""
         columns = self._client.columns(
-            "SELECT uniqExactIf(seq, error = ''), uniqExact(seq) "  # noqa: S608
+            "SELECT uniqExactIf(seq, error = ''), uniqExactIf(seq, error IN ('', {cancelled:String})), uniqExact(seq) "  # noqa: S608
             f"FROM {self._topology.table('frames')} WHERE stream_id = {{stream:UUID}} AND run = {{run:UInt32}}",
-            {"stream": str(stream), "run": run},
+            {"stream": str(stream), "run": run, "cancelled": CANCELLED},
         )
-        processed, stored = int(columns[0][0]), int(columns[1][0])
-        return FrameCounts(processed, stored - processed)
+        processed, unfailed, stored = (int(column[0]) for column in columns)
+        return FrameCounts(processed, stored - unfailed, unfailed - processed)
 
     def missing_frames(self, stream: StreamId, run: Run, *, upto: int, after: int = -1, limit: int) -> list[Seq]:
         """Numbers of a run's frames above `after` and below `upto` that are not here, the first ones first."""

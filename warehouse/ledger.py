@@ -38,7 +38,7 @@ def differences(counts: IngestCounts, stored: FrameCounts, *, finished: bool) ->
         finished: the run has ended, and the sinks have stored everything of it.
     """
     settled_at_ingest = counts.gated + sum(counts.dropped.values())
-    arrived = stored.processed + stored.dead_lettered
+    arrived = stored.processed + stored.dead_lettered + stored.cancelled
     found = [Difference("decoded = sampled_out + read", counts.decoded - counts.sampled_out - counts.read)]
     if finished:
         found += [

@@ -11,10 +11,11 @@ from warehouse.filters import Kind
 
 @dataclass(frozen=True, slots=True)
 class FrameCounts:
-    """The stores' side of a run's ledger, in frames."""
+    """The stores' side of a run's ledger, in frames; `cancelled` were not wanted any more."""
 
     processed: int
     dead_lettered: int
+    cancelled: int = 0
 
 
 @dataclass(frozen=True, slots=True)

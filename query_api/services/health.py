@@ -46,8 +46,7 @@ class Health:
         return round(time.perf_counter() - began, 6)
 
     async def _models(self) -> bool:
-        await self._parts.models.version(self._settings.models.detector)
-        return True
+        return await self._parts.models.ready(self._settings.models.detector)
 
 
 async def _asked(probes: dict[str, Awaitable[bool]]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.messages import IngestCounts
+from core.messages import CANCELLED, IngestCounts
 from query_api.types.query import Ledger
 from warehouse.rows import FrameCounts
 
@@ -13,7 +13,10 @@ def balance(counts: IngestCounts, stored: FrameCounts) -> Ledger:
     Ingest's counts come with heartbeats and may be a second old, so more frames may be stored
     than it has told of: those were certainly read and decoded.
     """
-    settled = stored.processed + stored.dead_lettered + counts.gated + sum(counts.dropped.values())
+    dropped = dict(counts.dropped)
+    if stored.cancelled:
+        dropped[CANCELLED] = dropped.get(CANCELLED, 0) + stored.cancelled
+    settled = stored.processed + stored.dead_lettered + counts.gated + sum(dropped.values())
     read = max(counts.read, settled)
     decoded = max(counts.decoded, counts.sampled_out + read)
     return Ledger(
@@ -22,7 +25,7 @@ def balance(counts: IngestCounts, stored: FrameCounts) -> Ledger:
         read=read,
         processed=stored.processed,
         gated=counts.gated,
-        dropped=dict(sorted(counts.dropped.items())),
+        dropped=dict(sorted(dropped.items())),
         dead_lettered=stored.dead_lettered,
         in_flight=read - settled,
     )

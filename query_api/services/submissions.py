@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import Literal, cast
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from core.addresses import check_stream_url, check_video_url
-from core.analytics import REGISTRY, validate
+from core.analytics import ANY, REGISTRY, validate
 from core.clock import now_ms
 from core.errors import Conflict, InvalidInput, ModelError, NotFound
 from core.ids import Run, new_stream_id
@@ -67,8 +70,9 @@ class Submissions:
             TooMany: as many tasks are active as the settings allow.
         """
         refuse_what_comes_later(request)
-        analytics = tuple(_agent_analytic(i, item) for i, item in enumerate(request.analytics))
         model = self._model(request.model)
+        known = self._labels(model)
+        analytics = tuple(_agent_analytic(i, item, known) for i, item in enumerate(request.analytics))
         video = request.video
         located = self._locate(video.url, asker, "video")
         self._check_room()
@@ -98,8 +102,9 @@ class Submissions:
 
     def stream(self, request: StreamRequest, asker: Asker) -> StreamSpec:
         """The stream that watches a camera, a URL or a file. Raises as `task`, but for TooMany."""
-        analytics = tuple(_query_analytic(i, item) for i, item in enumerate(request.analytics))
         model = self._model(request.model)
+        known = self._labels(model)
+        analytics = tuple(_query_analytic(i, item, known) for i, item in enumerate(request.analytics))
         located = self._locate(request.url, asker, "stream")
         local = located.url.startswith(("media:", "file:"))
         fps = self._settings.ingest.fps if request.fps is None else request.fps
@@ -131,6 +136,13 @@ class Submissions:
         if card.kind != "detector":
             raise Unprocessable(f"{name!r} is no detector but a {card.kind}", "model")
         return name
+
+    def _labels(self, model: str) -> Sequence[str]:
+        """What the model can name; nothing when its card cannot be read here."""
+        try:
+            return load_card(self._parts.models_dir, model).labels
+        except ModelError:
+            return ()
 
     def _locate(self, url: str, asker: Asker, purpose: Literal["video", "stream"]) -> Located:
         field = "video.url" if purpose == "video" else "url"
@@ -205,14 +217,33 @@ def refuse_what_comes_later(request: VideoSdkRequest) -> None:
             )
 
 
-def _agent_analytic(i: int, item: RequestedAnalytic) -> Analytic:
+def _agent_analytic(i: int, item: RequestedAnalytic, known: Sequence[str]) -> Analytic:
     given = Analytic(item.analytic_name, item.parameters.parameters, tuple(item.parameters.targets))
-    return _valid(given, f"analytics.{i}.analytic_name", f"analytics.{i}.parameters")
+    valid = _valid(given, f"analytics.{i}.analytic_name", f"analytics.{i}.parameters")
+    return _labelled(valid, known, f"analytics.{i}.parameters.parameters.labels")
 
 
-def _query_analytic(i: int, item: StreamAnalytic) -> Analytic:
+def _query_analytic(i: int, item: StreamAnalytic, known: Sequence[str]) -> Analytic:
     given = Analytic(item.name, item.parameters, tuple(item.targets))
-    return _valid(given, f"analytics.{i}.name", f"analytics.{i}")
+    valid = _valid(given, f"analytics.{i}.name", f"analytics.{i}")
+    return _labelled(valid, known, f"analytics.{i}.parameters.labels")
+
+
+def _labelled(analytic: Analytic, known: Sequence[str], field: str) -> Analytic:
+    """The analytic, its labels among the model's. Raises InvalidInput."""
+    labels = analytic.parameters.get("labels", ANY)
+    if labels == [ANY]:
+        return replace(analytic, parameters={**analytic.parameters, "labels": ANY})
+    if labels == ANY or not known:
+        return analytic
+    if ANY in labels:
+        raise InvalidInput(f"{ANY!r} stands alone: boxes of whatever label are one kind of thing", field)
+    for label in labels:
+        if label not in known:
+            near = get_close_matches(label, known, n=3)
+            meant = f"; {' or '.join(map(repr, near))} perhaps?" if near else "."
+            raise InvalidInput(f"the model has no label {label!r}{meant} It has {', '.join(known)}", field)
+    return analytic
 
 
 def _valid(analytic: Analytic, name_field: str, rest_field: str) -> Analytic:

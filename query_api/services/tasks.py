@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from core.clock import now_ms, rfc3339
@@ -46,8 +47,8 @@ class Tasks:
     def agent(self, task_id: TaskId, base: str) -> VideoTask:
         """A task as the agent surface shows it."""
         row = self._row(task_id)
-        far = self._parts.control.task_state(row.stream_id)
-        progress = _progress(far, self._ledger(row))
+        far, ledger = self._far(row)
+        progress = _progress(far, ledger)
         status = STATUS[far.state]
         return VideoTask(str(task_id), status, progress, result_url(task_id, base))  # type: ignore[arg-type]
 
@@ -56,16 +57,15 @@ class Tasks:
         found = self._parts.control.streams(StreamFilter(task=True, names=names), limit=limit, cursor=cursor)
         items = []
         for row in found.items:
-            far = self._parts.control.task_state(row.stream_id)
-            items.append(_item(row, far, _progress(far, None), base))
+            far, ledger = self._far(row)
+            items.append(_item(row, far, _progress(far, ledger), base))
         return TasksPage(items, found.next_cursor)
 
     def detail(self, task_id: TaskId, base: str) -> TaskDetail:
         """A task with its ledger and speed so far."""
         row = self._row(task_id)
-        far = self._parts.control.task_state(row.stream_id)
+        far, ledger = self._far(row)
         run = row.current
-        ledger = self._ledger(row)
         progress = _progress(far, ledger)
         elapsed = self._elapsed(row, far)
         item = _item(row, far, progress, base)
@@ -84,7 +84,7 @@ class Tasks:
     def result(self, task_id: TaskId) -> TaskResult:
         """Everything that was found. Raises Conflict while it is not done, and when it never will be."""
         row = self._row(task_id)
-        far = self._parts.control.task_state(row.stream_id)
+        far, _ = self._far(row)
         if far.state != "done":
             why = f": {row.current.error}" if row.current.error else ""
             raise Conflict(f"the task has no result, it is {far.state}{why}")
@@ -94,7 +94,7 @@ class Tasks:
         """Stop it. Raises Conflict when it is over."""
         row = self._row(task_id)
         far = self._parts.control.task_state(row.stream_id)
-        if far.state in OVER or row.current.ended:
+        if far.state in OVER:
             raise Conflict(f"the task cannot be stopped, it is {far.state}")
         self._parts.control.set_desired(row.stream_id, "stop")
         return self.detail(task_id, base)
@@ -111,8 +111,13 @@ class Tasks:
             raise NotFound(f"no task {task_id}")
         return row
 
-    def _ledger(self, row: StreamRow) -> Ledger:
-        return balance(row.current.counts, self._stored(row))
+    def _far(self, row: StreamRow) -> tuple[TaskProgress, Ledger]:
+        """How far a task is; results are only collected once every frame has been settled."""
+        far = self._parts.control.task_state(row.stream_id)
+        ledger = balance(row.current.counts, self._stored(row))
+        if far.state == "collecting" and ledger.in_flight:
+            far = replace(far, state="in_progress")
+        return far, ledger
 
     def _stored(self, row: StreamRow) -> FrameCounts:
         return self._parts.analytics.frame_counts(row.stream_id, row.spec.run)
@@ -178,13 +183,11 @@ def _item(row: StreamRow, far: TaskProgress, progress: float, base: str) -> Task
     )
 
 
-def _progress(far: TaskProgress, ledger: Ledger | None) -> float:
+def _progress(far: TaskProgress, ledger: Ledger) -> float:
     """0..1: the part of the source that is read, times the part of that which is settled."""
     if far.state == "done":
         return 1.0
     read = 1.0 if far.run.ended else (far.read_fraction or 0.0)
-    if ledger is None:
-        return round(min(read, 0.99), 4)
     settled = 1.0 - ledger.in_flight / ledger.read if ledger.read else 0.0
     return round(min(read * settled, 0.99), 4)
 

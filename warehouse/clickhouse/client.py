@@ -74,10 +74,10 @@ def translated(error: Exception, where: str) -> SightlineError:
         return ConfigError(text)
     if code in TOO_LARGE:
         return LimitExceeded(text)
-    if code in PASSING or isinstance(error, OSError | StreamFailureError):
+    if code in PASSING:
         return StoreUnavailable(text)
-    if code is None and isinstance(error, OperationalError):
-        return StoreUnavailable(text)
+    if isinstance(error, OSError | StreamFailureError) or (code is None and isinstance(error, OperationalError)):
+        return StoreUnavailable(f"ClickHouse at {where} does not answer")  # the driver's own text holds whole URLs
     return FatalError(text)
 
 

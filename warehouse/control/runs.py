@@ -105,6 +105,8 @@ class Runs(Streams, Database):
 
 def _task_state(stream: StreamRow, missing: frozenset[tuple[str, str]]) -> TaskState:
     match stream.current.state:
+        case "done" if stream.spec.desired == "stop":
+            return "cancelled"  # after the source was read; frames on their way are passed over
         case "done":
             return "collecting" if missing else "done"
         case "failure":

@@ -81,11 +81,11 @@ def test_exactly_the_bad_pictures_are_refused(models_dir: Path, bad: list[bool])
     assert numbers(results) == [None if is_bad else float(n) for n, is_bad in enumerate(bad)]
 
 
-def test_the_reason_is_the_first_line_of_the_servers(models_dir: Path) -> None:
+def test_the_reason_is_what_the_server_says_of_the_picture(models_dir: Path) -> None:
     bad = jpeg(3)
     (result, _) = embed(models_dir, FakeServer(failing_on(bad.__eq__)), [bad, jpeg(4)])
     assert isinstance(result, BadImage)
-    assert str(result) == "cannot decode"
+    assert str(result) == "the picture cannot be decoded: cannot decode"
 
 
 def test_a_good_batch_is_one_call_and_a_bad_picture_costs_few(models_dir: Path) -> None:

@@ -119,10 +119,10 @@ class FakeModels:
     async def detect_faces(self, model: str, images: Sequence[bytes]) -> list[tuple[Face, ...] | BadImage]:
         return [self.faces for _ in images]
 
-    async def version(self, model: str) -> int:
+    async def ready(self, model: str) -> bool:
         if self.error is not None:
             raise self.error
-        return 1
+        return True
 
     async def close(self) -> None:
         self.closed = True

@@ -60,13 +60,33 @@ def test_status_goes_from_pending_to_done(client: testing.TestClient, parts: Par
     report(parts, task_id, "in_progress", counts=IngestCounts(decoded=25, read=10, sampled_out=15), total_frames=50)
     assert (agent(client, task_id)["status"], agent(client, task_id)["progress"]) == (1, 0.25)
     report(parts, task_id, "done", ts_ms=int(NOW * 1000) + 1, counts=IngestCounts(50, 30, 20))
-    assert (agent(client, task_id)["status"], agent(client, task_id)["progress"]) == (4, 0.25)
+    assert (agent(client, task_id)["status"], agent(client, task_id)["progress"]) == (1, 0.25), (
+        "frames are on their way"
+    )
+    parts.analytics.counts = FrameCounts(20, 0)
+    assert (agent(client, task_id)["status"], agent(client, task_id)["progress"]) == (4, 0.99)
     waiting = client.simulate_get(f"/query/v1/tasks/{task_id}").json
     assert waiting["state"] == "collecting"
     assert len(waiting["waiting_for"]) == len(EXPECTED)
     assert client.simulate_get(f"/query/v1/tasks/{task_id}/result").status_code == 409
     finish(parts, task_id)
     assert (agent(client, task_id)["status"], agent(client, task_id)["progress"]) == (5, 1.0)
+
+
+def test_a_task_whose_video_has_been_read_can_be_cancelled(
+    client: testing.TestClient, parts: Parts, task: Task
+) -> None:
+    task_id = task()
+    report(parts, task_id, "done", counts=IngestCounts(50, 30, 20))
+    parts.analytics.counts = FrameCounts(5, 0, cancelled=2)
+    cancelled = client.simulate_post(f"/query/v1/tasks/{task_id}/cancel")
+    assert (cancelled.status_code, cancelled.json["state"]) == (202, "cancelled")
+    assert cancelled.json["ledger"]["dropped"] == {"cancelled": 2}
+    assert cancelled.json["ledger"]["in_flight"] == 13
+    assert agent(client, task_id)["status"] == 2
+    finish(parts, task_id)
+    assert agent(client, task_id)["status"] == 2, "it stays so when the rest has been passed over"
+    assert client.simulate_post(f"/query/v1/tasks/{task_id}/cancel").status_code == 409
 
 
 @pytest.mark.parametrize("ending", [("failure", 3, "failed"), ("stop", 2, "cancelled")])

@@ -206,6 +206,34 @@ def test_a_model_is_a_detector_of_the_zoo(client: testing.TestClient, parts: Par
 
 
 @pytest.mark.parametrize(
+    ("labels", "outcome"),
+    [
+        (["car", "bus"], ["car", "bus"]),
+        ("any", "any"),
+        (["any"], "any"),
+        (["any", "car"], {"stands alone"}),
+        (["cars"], {"'car' perhaps"}),
+        (["weasel"], {"car, bus"}),
+    ],
+)
+def test_labels_are_the_models(
+    client: testing.TestClient, parts: Parts, settings: Settings, labels: Any, outcome: Any
+) -> None:
+    card = {"name": "small", "version": 1, "kind": "detector", "input_size": 256, "licence": "MIT", "source": "here"}
+    folder = settings.models_dir / "small"
+    folder.mkdir(parents=True)
+    (folder / "card.json").write_text(json.dumps({**card, "labels": ["car", "bus"]}))
+    asked = {"analytic_name": "object_detection", "parameters": {"parameters": {"labels": labels}}}
+    answer = client.simulate_post("/1/videosdk", json=body(model="small", analytics=[asked]))
+    if not isinstance(outcome, set):
+        assert spec_of(parts, answer.json["task_id"]).analytics[0].parameters["labels"] == outcome
+    else:
+        assert answer.status_code == 400
+        assert answer.json["detail"].startswith("analytics.0.parameters.parameters.labels: ")
+        assert all(said in answer.json["detail"] for said in outcome)
+
+
+@pytest.mark.parametrize(
     ("url", "status"),
     [
         ("http://127.0.0.1:9999/v.mp4", 403),

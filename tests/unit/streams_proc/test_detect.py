@@ -7,6 +7,7 @@ from uuid import UUID
 from core.errors import BadImage
 from core.ids import Run, Seq, StreamId
 from core.messages import (
+    CANCELLED,
     Detection,
     Face,
     Frame,
@@ -140,3 +141,15 @@ def test_calls_are_divided_by_model_and_lane_and_answers_come_back_in_order() ->
         ("objects", "x", "live", [b"d"]),
         ("objects", "y", "batch", [b"b"]),
     ]
+
+
+def test_frames_that_nobody_wants_any_more_go_on_unseen_without_a_gap() -> None:
+    detector = FakeDetector()
+    handler = DetectHandler(detector, TOPICS, "facenet", unwanted={STREAM})
+    outcomes = asyncio.run(handler.handle([on(encode_frame(frame(seq))) for seq in range(3)]))
+    passed = [message(outcome) for outcome in outcomes]
+    assert detector.calls == []
+    assert [isinstance(m, FrameDetections) and (m.seq, m.error, m.objects) for m in passed] == [
+        (seq, CANCELLED, ()) for seq in range(3)
+    ]
+    assert not any(isinstance(outcome, Poison) for outcome in outcomes)

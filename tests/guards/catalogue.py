@@ -12,6 +12,8 @@ SENDS = "tests/unit/streams_proc/test_publish.py::"
 CLIENTS = "tests/unit/core/test_kafka_clients.py::"
 ANALYSE = "tests/unit/analyse/test_handler.py::"
 INGEST = "tests/unit/ingest/test_publishing.py::"
+NOT_TRIED = "tests/integration/streams_proc/test_not_tried_yet.py::"
+COUNTING = "tests/integration/streams_proc/test_counting.py::"
 READING_TESTS = "tests/unit/ingest/test_reading.py::"
 FILES = "tests/unit/ingest/test_file_source.py::"
 MACHINES = "tests/unit/streams_proc/test_line_machines.py::"
@@ -654,6 +656,64 @@ INTAKE = (
     ),
 )
 
+ON_A_BROKER = (
+    Guard(
+        "Faust acknowledges nothing, on a broker",
+        "what nobody has answered is committed, and lost with the process",
+        "streams_proc/host.py",
+        """        source = self.app.topic(topic, acks=False, **raw)
+
+        async def agent(stream: Any) -> None:
+            try:
+                async for event in stream.noack().events():
+""",
+        """        source = self.app.topic(topic, **raw)
+
+        async def agent(stream: Any) -> None:
+            try:
+                async for event in stream.events():
+""",
+        (NOT_TRIED + "test_a_worker_that_never_answers_holds_up_no_rebalance",),
+        broker=True,
+    ),
+    Guard(
+        "a refused record ends its producer, on a broker",
+        "librdkafka counts on from behind the hole, and the later records arrive",
+        "core/kafka.py",
+        '            "enable.gapless.guarantee": True,\n            "acks"',
+        '            "acks"',
+        (NOT_TRIED + "test_nothing_arrives_behind_a_record_that_the_broker_refuses",),
+        broker=True,
+    ),
+    Guard(
+        "a gap ends the process, on a broker",
+        "records deleted under a stalled worker are passed over, and a state goes on without them",
+        "streams_proc/line.py",
+        "        if record.offset > self.next:\n            raise GapError(",
+        "        if record.offset < 0:\n            raise GapError(",
+        (COUNTING + "test_records_deleted_under_a_stalled_worker_are_a_gap_that_ends_it",),
+        broker=True,
+    ),
+    Guard(
+        "a commit that went back changes nothing, on a broker",
+        "a zombie's commit puts records into the state a second time",
+        "streams_proc/stateful.py",
+        "        progress = Progress.begin(self.tp, self.generation, max(start, newest.next))\n",
+        "        progress = Progress.begin(self.tp, self.generation, start)\n",
+        (NOT_TRIED + "test_a_commit_that_went_back_repeats_and_changes_nothing",),
+        broker=True,
+    ),
+    Guard(
+        "a snapshot of another envelope is an error, on a broker",
+        "a worker takes a newer library's snapshot for an empty state",
+        "streams_proc/snapshots.py",
+        "        if envelope.version != VERSION:\n",
+        "        if envelope.version < 0:\n",
+        (NOT_TRIED + "test_a_snapshot_of_another_version_stops_the_line_until_a_replay_is_asked_for",),
+        broker=True,
+    ),
+)
+
 GUARDS: tuple[Guard, ...] = (
     *FAUST,
     *STATE_OF_A_PARTITION,
@@ -662,4 +722,5 @@ GUARDS: tuple[Guard, ...] = (
     *SENDING,
     *MEANING,
     *INTAKE,
+    *ON_A_BROKER,
 )

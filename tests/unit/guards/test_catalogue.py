@@ -10,7 +10,7 @@ import pytest
 
 from tests.guards.catalogue import GUARDS
 from tests.guards.guard import Guard
-from tests.guards.report import table, write
+from tests.guards.report import write
 from tests.guards.run import ROOT, Finding
 
 
@@ -52,15 +52,18 @@ def test_a_guard_that_is_not_there_or_there_twice_is_an_error() -> None:
             guard.removed_from(text)
 
 
-def test_the_table_takes_the_place_of_the_former_one(tmp_path: Path) -> None:
+def test_a_row_takes_the_place_of_the_former_one_and_the_others_stay(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("# Page\n\n<!-- guards -->\nold\n<!-- /guards -->\n\n## More\n")
-    text = table([Finding(GUARDS[0], (), 1.2), Finding(GUARDS[1], GUARDS[1].tests, 2.0)], "today")
-    write(text, page)
-    write(text, page)
+    page.write_text("# Page\n\n<!-- guards -->\n| no guard any more | old |\n<!-- /guards -->\n\n## More\n")
+    guards = GUARDS[:2]
+    write([Finding(guards[0], (), 1.2), Finding(guards[1], guards[1].tests, 2.0)], guards, "yesterday", page)
+    write([Finding(guards[1], (), 3.0)], guards, "today", page)
     written = page.read_text()
-    assert written.startswith("# Page\n\n<!-- guards -->\ntoday")
+    assert written.startswith("# Page\n\n<!-- guards -->\n`python -m tests.guards`: of 2 guards")
     assert written.endswith("<!-- /guards -->\n\n## More\n")
-    assert "1 of 2 guards" in written
-    assert "| **no** |" in written
-    assert "old" not in written
+    assert [line.split("| ")[-1] for line in written.splitlines() if "| yes |" in line] == [
+        "yesterday, 1 |",
+        "today, 3 |",
+    ]
+    assert "**no**" not in written
+    assert "any more" not in written

@@ -17,6 +17,8 @@ from core.settings import Kafka
 from core.topics import definitions
 
 QUIET = {"log_level": 3}
+SILENT = {"log_level": 0}
+"""For a client that asks whether a broker is there: a refused connection is an answer, no error."""
 
 
 def common(kafka: Kafka, client: str) -> dict[str, Any]:
@@ -75,9 +77,9 @@ def admin(kafka: Kafka) -> AdminClient:
 
 
 def ready(kafka: Kafka, timeout_s: float = 5.0) -> bool:
-    """Whether the broker answers a metadata request."""
+    """Whether the broker answers a metadata request; quiet about a broker that does not."""
     try:
-        admin(kafka).list_topics(timeout=timeout_s)
+        AdminClient({**common(kafka, "admin"), **SILENT}).list_topics(timeout=timeout_s)
     except KafkaException:
         return False
     return True

@@ -17,6 +17,7 @@ from core.errors import ClientError, InvalidInput
 from core.settings import load
 from infra.cli.exits import FAILED, exits, say
 from infra.cli.found import print_found
+from infra.cli.inputs import check_file
 from infra.cli.job import Job, Options, words
 from infra.cli.model_choice import check_model
 from infra.cli.outputs import Outputs, make_folders, paths, plan
@@ -36,11 +37,16 @@ def analyze(  # noqa: PLR0917 Typer makes the options of them
         typer.Option(help="Labels to follow, with commas; any: whatever the label, merged where boxes overlap."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Detector; the settings' when not given.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write the result (a folder for several files).")] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write a row per tracked box.")] = None,
-    mot: Annotated[Path | None, typer.Option(help="Write MOTChallenge rows.")] = None,
-    annotate: Annotated[Path | None, typer.Option(help="Write the video with what was found drawn in (mp4).")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write one page to look at (html).")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the result; a folder for several files.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write a row per tracked box; a folder for several files.")] = None,
+    mot: Annotated[Path | None, typer.Option(help="Write MOTChallenge rows; a folder for several files.")] = None,
+    annotate: Annotated[
+        Path | None,
+        typer.Option(help="Write the video with what was found drawn in (mp4); a folder for several files."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write one page to look at (html); a folder for several files.")
+    ] = None,
 ) -> None:
     """Analyse videos on the running stack and say what was found."""
     screen, out = Console(stderr=True), Console()
@@ -66,13 +72,6 @@ def run_job(file: Path, options: Options, screen: Console) -> Result:
     with closing(QueryService(address(load().query))) as service:
         service.check()
         return read_result(Job(service, screen).run(file, options, keep=False))
-
-
-def check_file(file: Path, needed: str = "a video file") -> None:
-    """Refuse what is no file. Raises InvalidInput."""
-    if not file.is_file():
-        found = "a folder" if file.is_dir() else "no regular file" if file.exists() else "not there"
-        raise InvalidInput(f"{file} is {found}; {needed} is needed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from core.settings import load
 from infra.cli.exits import StackDown, exits, say
 from infra.cli.hexdump import payload
 from infra.cli.tables import output, table
+from infra.stack.supervisor import can_connect
 from streams_proc.letter import Letter, LetterId
 from streams_proc.letter_box import Kept, LetterBox
 from streams_proc.marks import Mark
@@ -101,7 +102,7 @@ def resume(stage: Annotated[str, typer.Argument(help="As `sightline dlq list` na
 def _box() -> Iterator[LetterBox]:
     with exits(Console(stderr=True)):
         kafka = load().kafka
-        if not ready(kafka):
+        if not (kafka.bootstrap or can_connect(kafka.host, kafka.port)) or not ready(kafka):
             raise StackDown(f"no broker answers at {kafka.address}")
         yield LetterBox(kafka)
 

@@ -9,8 +9,9 @@ import typer
 from rich.console import Console
 
 from core.settings import load
-from infra.cli.analyze import check_file, run_job
+from infra.cli.analyze import run_job
 from infra.cli.exits import exits
+from infra.cli.inputs import check_file
 from infra.cli.job import Options
 from infra.cli.model_choice import check_model
 from infra.report.mot import mot_rows

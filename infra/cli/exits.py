@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
@@ -18,8 +18,16 @@ class StackDown(TransientError):
     """Nothing answers where the stack should be; says what was asked."""
 
 
+def running_though() -> str | None:
+    """What to say of a stack that runs though it was not reached; None: none runs."""
+    from core.settings import load  # noqa: PLC0415 - for this sentence only
+    from infra.stack.elsewhere import running_though as look  # noqa: PLC0415
+
+    return look(load())
+
+
 @contextmanager
-def exits(screen: Console) -> Iterator[None]:
+def exits(screen: Console, look: Callable[[], str | None] = running_though) -> Iterator[None]:
     """Turn an error into a sentence on `screen` and an exit code."""
     try:
         yield
@@ -27,7 +35,11 @@ def exits(screen: Console) -> Iterator[None]:
         say(screen, str(error))
         raise typer.Exit(WRONG_USE) from error
     except StackDown as error:
-        say(screen, f"The stack is down: {error}. Start it with `sightline up`.")
+        though = look()
+        if though is None:
+            say(screen, f"The stack is down: {error}. Start it with `sightline up`.")
+        else:
+            say(screen, f"The stack runs, but {error}: {though}.")
         raise typer.Exit(STACK_DOWN) from error
     except SightlineError as error:
         say(screen, str(error))

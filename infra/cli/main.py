@@ -73,12 +73,22 @@ app = typer.Typer(
     help="Video in; detections, tracks and events out.",
 )
 for name, group, text in (
-    ("models", Models, "The models that this machine serves."),
     ("streams", Streams, "What is watched."),
     ("dlq", DeadLetters, "Records that could not be handled: the dead letters."),
     ("evaluate", Evaluate, "Measure against labelled data."),
 ):
     app.add_typer(typer.Typer(cls=group, no_args_is_help=True, help=text), name=name)
+models = typer.Typer(cls=Models, invoke_without_command=True)
+app.add_typer(models, name="models")
+
+
+@models.callback()
+def show_models(context: typer.Context) -> None:
+    """The models that this machine serves; without a command they are listed."""
+    if context.invoked_subcommand is None:
+        from infra.cli.models import show  # noqa: PLC0415 - loaded when it is used
+
+        show()
 
 
 def show_version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ from contextlib import closing
 from rich.console import Console
 
 from core.settings import load
-from infra.cli.exits import exits
+from infra.cli.exits import StackDown, exits
 from infra.cli.steps import Steps
 
 
@@ -16,5 +16,10 @@ def migrate() -> None:
     screen = Console(stderr=True)
     with exits(screen), closing(Steps(screen)) as steps:
         from infra.stack.lifecycle import migrate as bring  # noqa: PLC0415 - heavy
+        from infra.stack.readiness import silent_stores  # noqa: PLC0415
 
-        bring(load(), steps)
+        settings = load()
+        silent = silent_stores(settings)
+        if silent:
+            raise StackDown(f"nothing answers at {' and '.join(silent)}")
+        bring(settings, steps)

@@ -62,8 +62,8 @@ def paths(outputs: Outputs) -> list[Path]:
 def _target(asked: Path | None, kind: str, name: str, several: bool) -> Path | None:
     if asked is None:
         return None
-    if several and asked.is_file():
-        raise InvalidInput(f"{asked} is a file; several inputs need a folder")
+    if several and not asked.is_dir() and (asked.suffix or asked.exists()):
+        raise InvalidInput(f"--{kind} {asked} names a file; several inputs need a folder")
     return asked / f"{name}{SUFFIXES[kind]}" if several or asked.is_dir() else asked
 
 

@@ -21,6 +21,7 @@ def status() -> None:
     """
     screen = Console(stderr=True)
     with exits(screen):
+        from infra.stack.elsewhere import moved_ports  # noqa: PLC0415 - heavy
         from infra.stack.places import Places  # noqa: PLC0415 - heavy
         from infra.stack.processes import all_processes  # noqa: PLC0415
         from infra.stack.supervisor import Supervisor  # noqa: PLC0415
@@ -45,6 +46,8 @@ def status() -> None:
                 str(behind[process.group]) if process.group in behind else "",
             )
         output().print(shown)
+        for moved in moved_ports(all_processes(settings), running):
+            say(screen, f"The stack was started with other settings: {moved}.")
         if not whole:
             raise typer.Exit(FAILED)
 

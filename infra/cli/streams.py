@@ -14,6 +14,7 @@ from rich.text import Text
 
 from core.settings import load
 from infra.cli.exits import exits
+from infra.cli.inputs import check_file
 from infra.cli.query_service import QueryService, address
 from infra.cli.tables import output, table
 
@@ -32,6 +33,8 @@ def add(
     """Watch a URL, or a file played at its own pace; prints the stream's id."""
     with _service() as service:
         file = Path(source)
+        if "://" not in source:
+            check_file(file, "a URL or a video file")
         url = service.upload(file).url if file.is_file() else source
         body: dict[str, Any] = {
             "url": url,

@@ -10,27 +10,37 @@ cd "$(dirname "$0")/../.."
 purpose=${1:-run}
 [ "$purpose" = run ] || [ "$purpose" = test ] || { sed -n '4,5s/^# *//p' "$0" >&2; exit 2; }
 
+# How much is in the folder that a step fills, if it names one in `fills`; counted every few seconds.
+filled() {
+    if [ -n "${fills:-}" ] && (($1 % 5 == 0)); then
+        local size
+        size=$(du -sm "$fills" 2>/dev/null | cut -f1) || return 0  # it is not there yet, or changes
+        so_far=", $size MB so far"
+    fi
+}
+
 # Runs a command quietly while a line shows that it moves; its output is shown when it fails.
 step() {
-    local what=$1 log begun=$SECONDS
+    local what=$1 log begun=$SECONDS so_far=""
     shift
     log=$(mktemp)
     "$@" >"$log" 2>&1 &
     local job=$!
     while kill -0 "$job" 2>/dev/null; do
+        filled $((SECONDS - begun))
         if [ -t 1 ]; then
-            printf '\r  %s ... %ds ' "$what" $((SECONDS - begun))
+            printf '\r  %s ... %ds%s ' "$what" $((SECONDS - begun)) "$so_far"
             sleep 1
         else
             if ((SECONDS - begun > 0 && (SECONDS - begun) % 15 == 0)); then
-                printf '  %s ... %ds\n' "$what" $((SECONDS - begun))
+                printf '  %s ... %ds%s\n' "$what" $((SECONDS - begun)) "$so_far"
             fi
             sleep 1
         fi
     done
     if wait "$job"; then
         [ -t 1 ] && printf '\r'
-        printf '  %s: done in %ds        \n' "$what" $((SECONDS - begun))
+        printf '  %s: done in %ds                         \n' "$what" $((SECONDS - begun))
         rm -f "$log"
     else
         printf '\n  %s: failed\n' "$what" >&2
@@ -82,8 +92,12 @@ python_is_new_enough() {
 # The stamp holds what was installed, so that a changed lock file is seen.
 install_python_packages() {
     [ -x .venv/bin/python ] || python3 -m venv .venv
+    # what is downloaded counts too while one watches
+    mkdir -p .venv/tmp
+    export TMPDIR=$PWD/.venv/tmp
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$1"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+    rm -rf .venv/tmp
     sha256sum "$1" pyproject.toml >.venv/.installed
 }
 
@@ -102,7 +116,7 @@ python_is_new_enough
 if ! python_is_current; then
     lock=requirements.lock
     [ "$purpose" = run ] || lock=requirements-dev.lock
-    step "Python packages from $lock (about 3 GB, some minutes)" install_python_packages "$lock"
+    fills=.venv step "Python packages from $lock (about 3 GB, some minutes)" install_python_packages "$lock"
 fi
 step "Kafka's jars" .venv/bin/python -m infra.kafka.jars
 step "ClickHouse's library" .venv/bin/python -m infra.clickhouse.library

@@ -49,9 +49,11 @@ def up(settings: Settings, watch: Watch) -> bool:
         begun = not _any_running(supervisor)
         if not begun and _all_running(supervisor, settings):
             return False
+        if begun:
+            _clear(settings, places, supervisor, watch)
         try:
             if begun:
-                _begin(settings, places, supervisor, watch)
+                _begin(settings, places, supervisor)
             _start(settings, places, supervisor, watch)
         except BaseException:
             if begun:
@@ -114,7 +116,8 @@ def _all_running(supervisor: Supervisor, settings: Settings) -> bool:
     return all(name in found and found[name].state == "RUNNING" for name in names)
 
 
-def _begin(settings: Settings, places: Places, supervisor: Supervisor, watch: Watch) -> None:
+def _clear(settings: Settings, places: Places, supervisor: Supervisor, watch: Watch) -> None:
+    """Nothing is left from before, and everything is there that a start needs. Raises SetupError."""
     begun = time.monotonic()
     if supervisor.alive():  # it has nothing to watch, and was given other settings perhaps
         _end(settings, places, supervisor, watch)
@@ -122,6 +125,9 @@ def _begin(settings: Settings, places: Places, supervisor: Supervisor, watch: Wa
     if ended:
         watch.done(f"ending {ended} processes of a stack that was cut off", time.monotonic() - begun)
     checks.require(settings)
+
+
+def _begin(settings: Settings, places: Places, supervisor: Supervisor) -> None:
     shutil.rmtree(places.metrics, ignore_errors=True)
     places.metrics.mkdir()
     places.config.write_text(configuration.text(settings, places))

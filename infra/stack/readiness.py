@@ -33,6 +33,16 @@ def _kafka(settings: Settings) -> bool:
     return can_connect(settings.kafka.host, settings.kafka.port) and kafka.ready(settings.kafka)
 
 
+def silent_stores(settings: Settings) -> list[str]:
+    """Addresses of this machine's own broker and database at which nobody listens; soon known."""
+    own = []
+    if not settings.kafka.bootstrap:
+        own.append((settings.kafka.host, settings.kafka.port, "Kafka"))
+    if not settings.clickhouse.url:
+        own.append((settings.clickhouse.host, settings.clickhouse.http_port, "ClickHouse"))
+    return [f"{host}:{port} ({name})" for host, port, name in own if not can_connect(host, port)]
+
+
 def query_url(settings: Settings) -> str:
     """Where this machine reaches the query service."""
     loopback = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - addresses to listen on

@@ -156,6 +156,62 @@ def test_the_models_that_are_there_are_listed() -> None:
     )
     assert run("models", "list").stdout.splitlines()[1].split() == ["mine", "3", "detector", "256", "MIT", "here"]
 
+    assert run("models").stdout == run("models", "list").stdout
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("streams add /nope.mp4", "/nope.mp4 is not there; a URL or a video file is needed"),
+        ("analyze /dev/null", "/dev/null is no regular file"),
+        ("analyze .", "is a folder"),
+        ("evaluate detection --annotations notes.md --images .", "notes.md is no COCO instances JSON"),
+        ("evaluate detection --annotations list.json --images .", "list.json is no COCO instances JSON"),
+        ("evaluate detection --annotations notes.md --images nope", "nope is not there; --images is a folder"),
+        ("evaluate tracking notes.md --truth /nope", "/nope is not there; a MOTChallenge truth file is needed"),
+        ("evaluate tracking notes.md --truth notes.md", "notes.md, line 1: expected frame"),
+        ("evaluate tracking notes.md --truth gt.txt --label dragon", "mine has no label 'dragon'; it has person"),
+        ("evaluate tracking notes.md --truth gt.txt --model nope", "no detector 'nope'; there are mine"),
+        ("analyze notes.md --model nope", "no detector 'nope'; there are mine"),
+        ("analyze notes.md gt.txt --mot one.txt", "--mot one.txt names a file"),
+    ],
+)
+def test_wrong_input_is_2_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch, words: str, says: str) -> None:
+    monkeypatch.setenv("SIGHTLINE_MODELS__DETECTOR", "mine")
+    Path("notes.md").write_text("# Notes\n")
+    Path("list.json").write_text("[1]")
+    Path("gt.txt").write_text("1,1,0,0,5,5,1\n")
+    folder = Path("var/models/mine")
+    folder.mkdir(parents=True)
+    (folder / "card.json").write_text(
+        '{"name": "mine", "version": 3, "kind": "detector", "input_size": 256, "licence": "MIT", "source": "here",'
+        ' "labels": ["person"]}'
+    )
+    shown = run(*words.split())
+    assert says in shown.stderr
+    assert shown.exit_code == 2
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("words", ["migrate", "dlq list", "dlq resume detect"])
+def test_what_needs_the_stores_is_3_at_once_without_them(
+    monkeypatch: pytest.MonkeyPatch, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for module in ("infra.stack.readiness", "infra.cli.dlq"):
+        monkeypatch.setattr(f"{module}.can_connect", lambda host, port: False)
+    shown = run(*words.split())
+    assert shown.exit_code == 3
+    assert "The stack is down: " in shown.stderr
+    assert "Start it with `sightline up`" in shown.stderr
+    assert "FAIL" not in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
+def test_up_that_is_refused_for_a_port_says_only_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "stopping" not in run("up").stderr
+
 
 def test_the_settings_are_shown_as_toml_that_can_be_read_back() -> None:
     settings = Settings(kafka=Kafka(port=1234, prefix='a"b.', security={"sasl.mechanism": "PLAIN"}))
@@ -253,13 +309,17 @@ def test_an_error_is_a_sentence_and_its_code() -> None:
     with pytest.raises(Exception) as ended, exits(screen):
         raise KeyboardInterrupt
     assert getattr(ended.value, "exit_code", None) == 130
-    with pytest.raises(Exception) as ended, exits(screen):
+    with pytest.raises(Exception) as ended, exits(screen, lambda: None):
+        raise StackDown("nobody answers")
+    assert getattr(ended.value, "exit_code", None) == 3
+    with pytest.raises(Exception) as ended, exits(screen, lambda: "query listens on 4077"):
         raise StackDown("nobody answers")
     assert getattr(ended.value, "exit_code", None) == 3
     assert isinstance(screen.file, io.StringIO)
     assert screen.file.getvalue().splitlines() == [
         "no Java",
         "The stack is down: nobody answers. Start it with `sightline up`.",
+        "The stack runs, but nobody answers: query listens on 4077.",
     ]
 
 

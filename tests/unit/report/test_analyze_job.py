@@ -185,6 +185,11 @@ def test_several_files_into_a_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "o.json").write_text("")
     with pytest.raises(InvalidInput, match="folder"):
         plan([Path("a"), Path("b")], Outputs(json=tmp_path / "o.json"))
+    for kind in ("json", "csv", "mot", "annotate", "report"):
+        with pytest.raises(InvalidInput, match=rf"--{kind} .*one\.txt names a file; several inputs need a folder"):
+            plan([Path("a"), Path("b")], Outputs(**{kind: tmp_path / "one.txt"}))
+    (tmp_path / "v1.0").mkdir()
+    assert plan([Path("a"), Path("b")], Outputs(csv=tmp_path / "v1.0"))[0].csv == tmp_path / "v1.0" / "a.csv"
     with pytest.raises(InvalidInput, match="cannot be made"):
         make_folders(Outputs(json=tmp_path / "o.json" / "x" / "a.json"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,6 +127,8 @@ class MediaStore:
             except NotFound:  # somebody else was removing them too
                 for key in keys[at : at + 1000]:
                     self.delete(key)
+        if self._root is not None:  # an object store has no folders that could stay behind
+            shutil.rmtree(self._root / check_key(prefix), ignore_errors=True)
         return len(keys)
 
     def local_path(self, key: str) -> Path | None:

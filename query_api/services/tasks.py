@@ -106,7 +106,10 @@ class Tasks:
         self._uploads.release(row.spec.source.url)
 
     def _row(self, task_id: TaskId) -> StreamRow:
-        row = self._parts.control.stream(StreamId(task_id))
+        try:
+            row = self._parts.control.stream(StreamId(task_id))
+        except NotFound as error:
+            raise NotFound(f"no task {task_id}") from error
         if not row.spec.task or row.spec.ephemeral:
             raise NotFound(f"no task {task_id}")
         return row

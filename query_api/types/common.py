@@ -12,7 +12,9 @@ Moment = Annotated[int, Meta(ge=0, le=MAX_MS)] | Annotated[datetime, Meta(tz=Tru
 """A point in time: milliseconds since the epoch, or RFC 3339."""
 Limit = Annotated[int, Meta(ge=1, le=1000, description="rows of a page")]
 Cursor = Annotated[str, Meta(max_length=2000, description="`next_cursor` of the page before")]
-Name = Annotated[str, Meta(min_length=1, max_length=128)]
+PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+"""No control characters: databases, terminals and headers choke on them."""
+Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE)]
 Url = Annotated[str, Meta(min_length=1, max_length=4096)]
 Rate = Annotated[float, Meta(ge=0.0, le=1000.0, description="frames a second to analyse; 0: every frame")]
 

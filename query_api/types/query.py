@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from core.messages import Box
 from query_api.types.agent import AnalyticResult, VideoData
-from query_api.types.common import Cursor, Limit, Moment, Name, Rate, Url
+from query_api.types.common import PRINTABLE, Cursor, Limit, Moment, Name, Rate, Url
 
 Order = Literal["asc", "desc"]
 Words = tuple[Annotated[str, Meta(max_length=256)], ...]
@@ -401,7 +401,7 @@ class UploadParams(Struct, frozen=True, forbid_unknown_fields=True):
         size: bytes of the whole file, when they are known before they come.
     """
 
-    name: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    name: Annotated[str, Meta(min_length=1, max_length=255, pattern=PRINTABLE)] | None = None
     partial: bool = False
     size: Annotated[int, Meta(ge=0, le=2**53)] | None = None
 

@@ -14,12 +14,11 @@ from rich.text import Text
 
 from core.clock import rfc3339
 from core.errors import InvalidInput
-from core.kafka import ready
 from core.settings import load
 from infra.cli.exits import StackDown, exits, say
 from infra.cli.hexdump import payload
 from infra.cli.tables import output, table
-from infra.stack.supervisor import can_connect
+from infra.stack.readiness import broker_answers
 from streams_proc.letter import Letter, LetterId
 from streams_proc.letter_box import Kept, LetterBox
 from streams_proc.marks import Mark
@@ -102,7 +101,7 @@ def resume(stage: Annotated[str, typer.Argument(help="As `sightline dlq list` na
 def _box() -> Iterator[LetterBox]:
     with exits(Console(stderr=True)):
         kafka = load().kafka
-        if not (kafka.bootstrap or can_connect(kafka.host, kafka.port)) or not ready(kafka):
+        if not broker_answers(kafka):
             raise StackDown(f"no broker answers at {kafka.address}")
         yield LetterBox(kafka)
 

@@ -66,7 +66,11 @@ def duration(seconds: float) -> str:
 def _lags(settings: Settings, screen: Console) -> dict[str, int]:
     from infra.stack.lag import lags  # noqa: PLC0415 - heavy
     from infra.stack.processes import all_processes  # noqa: PLC0415
+    from infra.stack.readiness import broker_answers  # noqa: PLC0415
 
+    if not broker_answers(settings.kafka):
+        say(screen, f"no broker answers at {settings.kafka.address}")
+        return {}
     try:
         return lags(settings.kafka, dict.fromkeys(p.group for p in all_processes(settings) if p.group))
     except TransientError as error:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from core import kafka
 from core.errors import SightlineError
-from core.settings import Settings
+from core.settings import Kafka, Settings
 from infra.stack.processes import Process
 from infra.stack.supervisor import can_connect
 
@@ -18,7 +18,7 @@ Ready = Callable[[], bool]
 def probe(process: Process, settings: Settings) -> Ready:
     """The question to ask until the answer is yes."""
     probes: dict[str, Ready] = {
-        "kafka": lambda: _kafka(settings),
+        "kafka": lambda: broker_answers(settings.kafka),
         "clickhouse": lambda: _answers(f"{settings.clickhouse_url}/ping"),
         "models": lambda: _models(settings),
         "query": lambda: _answers(f"{query_url(settings)}/ready"),
@@ -28,9 +28,9 @@ def probe(process: Process, settings: Settings) -> Ready:
     return lambda: _member(settings, process.group)
 
 
-def _kafka(settings: Settings) -> bool:
-    # the port first: librdkafka writes a line to the terminal for each attempt that is refused
-    return can_connect(settings.kafka.host, settings.kafka.port) and kafka.ready(settings.kafka)
+def broker_answers(broker: Kafka) -> bool:
+    """Whether there is a broker; that this machine's own is not there is known at once, by its port."""
+    return bool(broker.bootstrap or can_connect(broker.host, broker.port)) and kafka.ready(broker)
 
 
 def silent_stores(settings: Settings) -> list[str]:

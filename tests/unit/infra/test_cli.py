@@ -198,8 +198,7 @@ def test_wrong_input_is_2_before_anything_is_asked(monkeypatch: pytest.MonkeyPat
 def test_what_needs_the_stores_is_3_at_once_without_them(
     monkeypatch: pytest.MonkeyPatch, words: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for module in ("infra.stack.readiness", "infra.cli.dlq"):
-        monkeypatch.setattr(f"{module}.can_connect", lambda host, port: False)
+    monkeypatch.setattr("infra.stack.readiness.can_connect", lambda host, port: False)
     shown = run(*words.split())
     assert shown.exit_code == 3
     assert "The stack is down: " in shown.stderr

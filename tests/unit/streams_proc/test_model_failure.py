@@ -144,7 +144,9 @@ def test_a_model_that_breaks_in_the_middle_is_gone_on_with_where_it_broke(bench:
 @pytest.mark.parametrize("poison", [0, 5, FRAMES - 1])
 def test_a_frame_on_which_the_model_fails_costs_that_frame_alone(bench: Bench, poison: int) -> None:
     bench.run(failing(lambda image: image == PICTURES[poison]))
-    assert bench.answered == [(i, "the graph failed" if i == poison else None) for i in range(FRAMES)]
+    assert bench.answered == [
+        (i, "the picture cannot be decoded: the graph failed" if i == poison else None) for i in range(FRAMES)
+    ]
     assert (bench.letters, bench.group.position) == (1, {AT: FRAMES})
 
 

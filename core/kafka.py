@@ -37,8 +37,6 @@ def producer(kafka: Kafka, client: str, **more: Any) -> Producer:
         {
             **common(kafka, client),
             "enable.idempotence": True,
-            # a record that is refused ends the producer: those behind it would arrive without it
-            "enable.gapless.guarantee": True,
             "acks": "all",
             "partitioner": "murmur2_random",
             "linger.ms": 5,

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from confluent_kafka import KafkaError
+
 from core import kafka as clients
 from core.clock import now_ms
 from core.errors import ClientError, FatalError, TransientError
@@ -72,8 +74,14 @@ class Reader:
         self._producer = clients.producer(
             settings.kafka,
             f"reader-{start.spec.stream_id}",
-            # no frame runs out of time: the next one might still arrive, and leave a hole that is never filled
-            **{"queue.buffering.max.kbytes": PRODUCER_KB, "delivery.timeout.ms": 0},
+            # no frame runs out of time, and one that is refused ends the producer: the next one might
+            # still arrive, and leave a hole that is never filled
+            **{
+                "queue.buffering.max.kbytes": PRODUCER_KB,
+                "delivery.timeout.ms": 0,
+                "enable.gapless.guarantee": True,
+                "error_cb": _note_error,
+            },
         )
 
     def run(self) -> Ended | None:
@@ -258,6 +266,12 @@ def lines_of(descriptor: int) -> Iterator[bytes]:
     while chunk := os.read(descriptor, 65536):
         *lines, rest = (rest + chunk).split(b"\n")
         yield from lines
+
+
+def _note_error(error: KafkaError) -> None:
+    """Without this a fatal error would be raised where deliveries are served; each delivery tells it anyway."""
+    if error.fatal():
+        log.error("the producer has ended", error=str(error))
 
 
 def die_with_parent() -> None:

@@ -14,7 +14,11 @@ from core.kafka import producer
 from core.settings import Kafka
 from streams_proc.stage import Output
 
-FOR_EVER = 0
+WITHOUT_HOLES = {
+    # no record is given up for being slow, and one that is refused ends the producer
+    "delivery.timeout.ms": 0,
+    "enable.gapless.guarantee": True,
+}
 
 
 class Tally:
@@ -81,8 +85,8 @@ class KafkaPublisher:
     """
 
     def __init__(self, kafka: Kafka, name: str, **more: Any) -> None:
-        self._producer: Producer = producer(kafka, name, **{"delivery.timeout.ms": FOR_EVER, **more})
         self._lost: str | None = None
+        self._producer: Producer = producer(kafka, name, **WITHOUT_HOLES, error_cb=self._error, **more)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._serve, name=f"{name}-deliveries", daemon=True)
         self._thread.start()
@@ -91,8 +95,7 @@ class KafkaPublisher:
         """Hand one output over, waiting while the buffer is full.
 
         Raises:
-            BrokerUnavailable: an earlier output is lost.
-            FatalError: the producer refuses the record for good.
+            FatalError: the producer refuses the record for good, or an earlier one is lost.
         """
 
         def arrived(error: KafkaError | None, _: Message) -> None:
@@ -104,7 +107,7 @@ class KafkaPublisher:
         while True:
             if self._lost is not None:
                 tally.settle(self._lost)
-                raise BrokerUnavailable(f"nothing may follow an output that was not acknowledged: {self._lost}")
+                raise FatalError(f"nothing may follow an output that was not acknowledged: {self._lost}")
             try:
                 self._producer.produce(
                     output.topic,
@@ -121,10 +124,15 @@ class KafkaPublisher:
                 tally.settle(str(error))
                 raise FatalError(f"a record of {len(output.value or b'')} bytes for {output.topic}: {error}") from error
 
+    def _error(self, error: KafkaError) -> None:
+        """What librdkafka says of itself; without this, a fatal error would end the thread that polls."""
+        if error.fatal():
+            self._lose(str(error))
+
     def _lose(self, error: str) -> None:
         if self._lost is None:
             self._lost = error
-            self._producer.purge(in_queue=True, in_flight=False, blocking=False)
+            self._producer.purge(in_queue=True, in_flight=True, blocking=False)
 
     def _serve(self) -> None:
         while not self._stop.is_set():

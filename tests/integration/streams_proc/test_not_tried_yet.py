@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import pytest
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import Message
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from core.kafka import admin, consumer, producer
+from core.errors import BrokerUnavailable, FatalError
+from core.kafka import admin, producer
 from core.settings import Kafka
 from core.topics import Topics
 from streams_proc import snapshots
 from streams_proc.origin import KafkaOrigin
+from streams_proc.publish import KafkaPublisher, Tally
 from streams_proc.replay import replay
+from streams_proc.stage import Output
 from tests.integration.streams_proc.processes import (
     Worker,
     commit,
@@ -204,14 +209,19 @@ def test_nothing_arrives_behind_a_record_that_the_broker_refuses(kafka: Kafka) -
     manager = admin(kafka)  # kept: its answers never come once it is collected
     for future in manager.incremental_alter_configs([resource]).values():
         future.result(30)
-    fates: list[tuple[int, KafkaError | None]] = []
-    client = producer(kafka, "gapless", **{"batch.num.messages": 1, "linger.ms": 0})
-    for number in range(8):
-        value = bytes([number]) * (20_000 if number == 3 else 100)
-        client.produce(topics.tracks, value, partition=0, on_delivery=lambda e, _, n=number: fates.append((n, e)))
-    client.flush(30)
-    arrived = sorted(number for number, error in fates if error is None)
-    reader = consumer(kafka, "look", "look")
-    _, high = reader.get_watermark_offsets(TopicPartition(topics.tracks, 0), timeout=10)
-    reader.close()
-    assert arrived == list(range(high)) == [0, 1, 2]
+    tally = Tally()
+
+    async def scene() -> None:
+        with closing(KafkaPublisher(kafka, "gapless", **{"batch.num.messages": 1, "linger.ms": 200})) as publisher:
+            for number in range(8):
+                value = bytes([number]) * (20_000 if number == 3 else 100)
+                await publisher.send(Output(topics.tracks, b"key", value), tally, 0)
+            async with asyncio.timeout(20):
+                with pytest.raises(BrokerUnavailable):
+                    await tally.confirmed()
+            with pytest.raises(FatalError, match="nothing may follow"):
+                await publisher.send(Output(topics.tracks, b"key", b"late"), Tally(), 0)
+
+    asyncio.run(scene())
+    with follow(kafka, topics.tracks) as out:
+        assert [message.value()[0] for message in out.read(3.0)] == [0, 1, 2]

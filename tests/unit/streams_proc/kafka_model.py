@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from core.errors import BadMessage, BrokerUnavailable, ModelUnavailable
+from core.errors import BadMessage, FatalError, ModelUnavailable
 from streams_proc.attempt import Backoff
 from streams_proc.line import Means
 from streams_proc.publish import Tally
@@ -164,7 +164,7 @@ class Process:
             await asyncio.sleep(0.01)
         if self.lost:
             tally.settle("refused")
-            raise BrokerUnavailable("an earlier output is lost")
+            raise FatalError("an earlier output is lost")
         if partition < 0:
             partition = int(output.key.split(b"/")[1 if output.topic == "dead" else 0])
         self.sent.append(Sent(output.topic, partition, output, tally))

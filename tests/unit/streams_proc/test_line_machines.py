@@ -10,7 +10,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from core.errors import BrokerUnavailable
+from core.errors import BrokerUnavailable, FatalError
 from streams_proc.line import Means
 from streams_proc.stage import Output, StatefulStage, StatelessStage
 from streams_proc.stateful import StatefulLine
@@ -279,7 +279,7 @@ class Lines(RuleBasedStateMachine):
             error = process.task.exception()
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]
-            assert isinstance(error, BrokerUnavailable), repr(error)
+            assert isinstance(error, BrokerUnavailable | FatalError), repr(error)
 
     def _new(self, topic: str, partition: int) -> Iterator[Output]:
         log = self.broker.outputs[topic, partition]

@@ -3,13 +3,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError
 
-from core.errors import BrokerUnavailable
+from core.errors import BrokerUnavailable, FatalError
 from core.settings import Kafka
 from streams_proc import publish
 from streams_proc.publish import KafkaPublisher, Tally
@@ -110,7 +111,7 @@ def test_nothing_follows_an_output_that_is_lost(monkeypatch: pytest.MonkeyPatch)
             tally = Tally()
             await publisher.send(Output("out", b"k", b"0"), tally)
             assert made[0].refused.wait(5)
-            with pytest.raises(BrokerUnavailable, match="nothing may follow"):
+            with pytest.raises(FatalError, match="nothing may follow"):
                 await publisher.send(Output("out", b"k", b"1"), tally)
             with pytest.raises(BrokerUnavailable, match="not acknowledged"):
                 await tally.confirmed()
@@ -118,6 +119,30 @@ def test_nothing_follows_an_output_that_is_lost(monkeypatch: pytest.MonkeyPatch)
     asyncio.run(scene())
     assert made[0].sent == [b"0"]
     assert made[0].settings["delivery.timeout.ms"] == 0, "an output never runs out of time: the next might not"
+    assert made[0].settings["enable.gapless.guarantee"] is True
+
+
+def test_a_producer_that_has_ended_loses_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = FakeProducer({})
+    made.poll = lambda timeout: time.sleep(0.001) or 0  # type: ignore[method-assign]
+
+    def make(kafka: Kafka, name: str, **settings: Any) -> FakeProducer:
+        made.settings = settings
+        return made
+
+    monkeypatch.setattr(publish, "producer", make)
+
+    async def scene() -> None:
+        with contextlib.closing(KafkaPublisher(Kafka(), "stage")) as publisher:
+            tally = Tally()
+            await publisher.send(Output("out", b"k", b"0"), tally)
+            made.settings["error_cb"](KafkaError(KafkaError._TRANSPORT, "a broker is away"))
+            assert made.queue, "what may pass is waited for"
+            made.settings["error_cb"](KafkaError(KafkaError._FATAL, "fenced", fatal=True))
+            with pytest.raises(BrokerUnavailable):
+                await tally.confirmed()
+
+    asyncio.run(scene())
 
 
 def test_what_waits_behind_a_lost_output_is_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,11 @@ class CircuitBreaker:
             case _:
                 return False
 
+    def retry(self) -> None:
+        """The server has come back: try it now instead of waiting for the time-out."""
+        if self._state is State.OPEN:
+            self._opened_at = self._clock() - self._parameters.recovery_timeout
+
     def success(self) -> None:
         """The call was answered."""
         self._failures = 0

@@ -44,6 +44,10 @@ class Server(Protocol):
         """``ModelService.GetModelStatus``."""
         ...
 
+    def connected(self) -> bool:
+        """Whether there is a connection; if not, one is tried for."""
+        ...
+
     async def close(self) -> None:
         """Give the connection back."""
         ...
@@ -64,6 +68,10 @@ class GrpcServer:
     async def status(self, request: GetModelStatusRequest, timeout_s: float) -> GetModelStatusResponse:
         """``ModelService.GetModelStatus``."""
         return await self._models.GetModelStatus(request, timeout=timeout_s)
+
+    def connected(self) -> bool:
+        """Whether there is a connection; if not, one is tried for."""
+        return self._channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
 
     async def close(self) -> None:
         """Close the channel."""
@@ -92,6 +100,7 @@ class Replicas:
         self._pause = pause
         self._jitter = jitter
         self._servers: dict[str, Server] = {}
+        self._gone: set[str] = set()
         self._breakers = {
             address: CircuitBreaker(breaker, clock, _state_metric(address)) for address in dict.fromkeys(addresses)
         }
@@ -149,10 +158,25 @@ class Replicas:
         addresses = list(self._breakers)
         for step in range(len(addresses)):
             address = addresses[(self._next + step) % len(addresses)]
+            self._look(address)
             if self._breakers[address].admit():
                 self._next += step + 1
                 return address
         raise CircuitOpen(f"the circuit breaker is open for {', '.join(addresses)}")
+
+    def _look(self, address: str) -> None:
+        """A server that was gone and takes connections again is tried at once, its circuit open or not.
+
+        One that is open for another reason, such as calls that take too long, waits its time.
+        """
+        breaker, server = self._breakers[address], self._servers.get(address)
+        if server is None or breaker.state is not State.OPEN:
+            self._gone.discard(address)
+        elif not server.connected():
+            self._gone.add(address)
+        elif address in self._gone:
+            self._gone.discard(address)
+            breaker.retry()
 
 
 def _state_metric(address: str) -> Callable[[State], None]:

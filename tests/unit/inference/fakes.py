@@ -52,6 +52,7 @@ class FakeServer:
     metadata: list[Metadata] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
     closed: bool = False
+    connection: bool = True
 
     async def predict(self, request: PredictRequest, timeout_s: float, metadata: Metadata) -> PredictResponse:
         (tensor,) = request.inputs.values()
@@ -64,6 +65,9 @@ class FakeServer:
     async def status(self, request: GetModelStatusRequest, timeout_s: float) -> GetModelStatusResponse:
         self.timeouts.append(timeout_s)
         return self.status_answer
+
+    def connected(self) -> bool:
+        return self.connection
 
     async def close(self) -> None:
         self.closed = True

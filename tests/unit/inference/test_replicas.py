@@ -140,3 +140,43 @@ def test_closing_closes_every_connection() -> None:
 
     asyncio.run(use_and_close())
     assert all(server.closed for server in servers)
+
+
+def test_a_server_that_comes_back_is_tried_before_its_time_out() -> None:
+    time, server = Time(), FakeServer(refusing(UNAVAILABLE, UNAVAILABLE, then=ok))
+    group = replicas(server, breaker=Breaker(failure_threshold=2, recovery_timeout=1000.0), time=time)
+    server.connection = False
+    with pytest.raises(CircuitOpen):
+        ask(group)
+    with pytest.raises(CircuitOpen):
+        ask(group)
+    server.connection = True
+    ask(group)
+    assert time.now < 1000.0
+
+
+def test_a_server_that_is_there_but_does_not_answer_waits_its_time() -> None:
+    server = FakeServer(refusing(*[grpc.StatusCode.DEADLINE_EXCEEDED] * 2, then=ok))
+    group = replicas(server, breaker=Breaker(failure_threshold=2, recovery_timeout=1000.0))
+    for _ in range(2):
+        with pytest.raises(ModelUnavailable, match="DEADLINE"):
+            ask(group)
+    for _ in range(3):
+        with pytest.raises(CircuitOpen):
+            ask(group)
+
+
+def test_one_that_has_come_back_and_fails_again_waits_its_time() -> None:
+    server = FakeServer(refusing(UNAVAILABLE, UNAVAILABLE, UNAVAILABLE, then=ok))
+    group = replicas(server, breaker=Breaker(failure_threshold=2, recovery_timeout=1000.0))
+    server.connection = False
+    with pytest.raises(CircuitOpen):
+        ask(group)
+    with pytest.raises(CircuitOpen):
+        ask(group)
+    server.connection = True
+    with pytest.raises(CircuitOpen):
+        ask(group)
+    with pytest.raises(CircuitOpen):
+        ask(group)
+    assert len(server.asked) == 3

@@ -140,7 +140,8 @@ def test_a_producer_that_has_ended_loses_what_it_holds(monkeypatch: pytest.Monke
             assert made.queue, "what may pass is waited for"
             made.settings["error_cb"](KafkaError(KafkaError._FATAL, "fenced", fatal=True))
             with pytest.raises(BrokerUnavailable):
-                await tally.confirmed()
+                async with asyncio.timeout(1):
+                    await tally.confirmed()
 
     asyncio.run(scene())
 

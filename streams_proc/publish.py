@@ -86,7 +86,7 @@ class KafkaPublisher:
 
     def __init__(self, kafka: Kafka, name: str, **more: Any) -> None:
         self._lost: str | None = None
-        self._producer: Producer = producer(kafka, name, **WITHOUT_HOLES, error_cb=self._error, **more)
+        self._producer: Producer = producer(kafka, name, **WITHOUT_HOLES, **more)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._serve, name=f"{name}-deliveries", daemon=True)
         self._thread.start()
@@ -124,11 +124,6 @@ class KafkaPublisher:
                 tally.settle(str(error))
                 raise FatalError(f"a record of {len(output.value or b'')} bytes for {output.topic}: {error}") from error
 
-    def _error(self, error: KafkaError) -> None:
-        """What librdkafka says of itself; without this, a fatal error would end the thread that polls."""
-        if error.fatal():
-            self._lose(str(error))
-
     def _lose(self, error: str) -> None:
         if self._lost is None:
             self._lost = error
@@ -136,7 +131,10 @@ class KafkaPublisher:
 
     def _serve(self) -> None:
         while not self._stop.is_set():
-            self._producer.poll(0.1)
+            try:
+                self._producer.poll(0.1)
+            except KafkaException as error:  # fatal: raised once, instead of the deliveries, which follow
+                self._lose(str(error))
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Wait for what is on its way and stop the thread."""

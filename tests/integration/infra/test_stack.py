@@ -199,11 +199,21 @@ def test_a_stream_is_added_shown_and_removed(stack: RunningStack, shared: Path) 
 
 
 @pytest.mark.stack
-def test_streams_of_a_stack_that_is_down_end_with_3(stack: RunningStack) -> None:
+def test_streams_of_a_stack_that_is_down_end_with_3(stack: RunningStack, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    elsewhere = {"SIGHTLINE_QUERY__PORT": str(port), "SIGHTLINE_DATA_DIR": str(tmp_path)}
+    shown = sightline(stack.env | elsewhere, "streams", "list")
+    assert shown.returncode == 3
+    assert "sightline up" in shown.stderr
+
+
+@pytest.mark.stack
+def test_a_stack_that_runs_on_another_port_is_not_called_down(stack: RunningStack) -> None:
     (port,) = free_ports(1)
     shown = sightline(stack.env | {"SIGHTLINE_QUERY__PORT": str(port)}, "streams", "list")
     assert shown.returncode == 3
-    assert "sightline up" in shown.stderr
+    assert f"query listens on {stack.settings.query.port}, not on {port}" in shown.stderr
+    assert "sightline up" not in shown.stderr
 
 
 @pytest.mark.stack

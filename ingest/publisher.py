@@ -120,17 +120,25 @@ class Publisher:
 
     def poll(self) -> None:
         """Serve acknowledgements. Raises BrokerUnavailable when one was refused."""
-        self._producer.poll(0)
+        self._serve(self._producer.poll, 0)
         with self._lock:
             if self._failure is not None:
                 raise BrokerUnavailable(f"a record was not taken: {self._failure}")
 
     def flush(self, timeout_s: float = FLUSH_S) -> None:
         """Until everything is acknowledged. Raises BrokerUnavailable."""
-        left = self._producer.flush(timeout_s)
+        left = self._serve(self._producer.flush, timeout_s)
         self.poll()
         if left:
             raise BrokerUnavailable(f"{left} records were not acknowledged within {timeout_s:.0f} s")
+
+    def _serve(self, call: Callable[[float], int], seconds: float) -> int:
+        try:
+            return call(seconds)
+        except KafkaException as error:  # a producer that has ended says so here, once
+            with self._lock:
+                self._failure = self._failure or str(error)
+            raise BrokerUnavailable(f"a record was not taken: {error}") from error
 
     def _watched(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
@@ -144,7 +152,7 @@ class Publisher:
                     topic, value=value, key=self._key, partition=self._partition, on_delivery=delivered
                 )
             except BufferError:
-                self._producer.poll(0.1)
+                self._serve(self._producer.poll, 0.1)
             except KafkaException as error:
                 raise BrokerUnavailable(f"a record for {topic} cannot be sent: {error}") from error
             else:

@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from confluent_kafka import KafkaError
-
 from core import kafka as clients
 from core.clock import now_ms
 from core.errors import ClientError, FatalError, TransientError
@@ -80,7 +78,6 @@ class Reader:
                 "queue.buffering.max.kbytes": PRODUCER_KB,
                 "delivery.timeout.ms": 0,
                 "enable.gapless.guarantee": True,
-                "error_cb": _note_error,
             },
         )
 
@@ -266,12 +263,6 @@ def lines_of(descriptor: int) -> Iterator[bytes]:
     while chunk := os.read(descriptor, 65536):
         *lines, rest = (rest + chunk).split(b"\n")
         yield from lines
-
-
-def _note_error(error: KafkaError) -> None:
-    """Without this a fatal error would be raised where deliveries are served; each delivery tells it anyway."""
-    if error.fatal():
-        log.error("the producer has ended", error=str(error))
 
 
 def die_with_parent() -> None:

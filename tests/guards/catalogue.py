@@ -612,6 +612,14 @@ INTAKE = (
         (INGEST + "test_a_record_that_is_not_taken_stops_the_run",),
     ),
     Guard(
+        "a reader whose producer has ended is tried again",
+        "it counts as a crash, and three crashes at one place end the run as a failure",
+        "ingest/publisher.py",
+        "        except KafkaException as error:  # a producer that has ended says so here, once\n",
+        "        except ZeroDivisionError as error:\n",
+        (INGEST + "test_a_producer_that_has_ended_is_a_broker_to_be_tried_again",),
+    ),
+    Guard(
         "a dropped frame takes no number",
         "a gap in the sequence stops whoever reads on",
         "ingest/lanes.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from ingest_fakes import STREAM, FakeClock, FakeLag, FakeProducer
 
 from core.errors import BrokerUnavailable
@@ -197,6 +198,25 @@ def test_a_record_that_is_not_taken_stops_the_run() -> None:
     with pytest.raises(BrokerUnavailable):
         bench.publisher.room(1)
     assert bench.ledger.counts.published == 0
+
+
+def test_a_producer_that_has_ended_is_a_broker_to_be_tried_again() -> None:
+    bench = Bench()
+
+    def ended(_: float) -> int:
+        raise KafkaException(KafkaError(KafkaError._FATAL, "no gap", fatal=True))
+
+    bench.producer.poll = bench.producer.flush = ended  # type: ignore[method-assign]
+    bench.numbering.send(frame(0))
+    for call in (bench.publisher.poll, bench.publisher.flush, lambda: bench.publisher.room(1)):
+        with pytest.raises(BrokerUnavailable, match="was not taken"):
+            call()
+    bench.producer.capacity = 0
+    with pytest.raises(BrokerUnavailable, match="was not taken"):
+        bench.numbering.send(frame(1))
+    bench.producer.poll = lambda _: 0  # type: ignore[method-assign]
+    with pytest.raises(BrokerUnavailable, match="no gap"):
+        bench.publisher.poll()
 
 
 def test_a_broker_that_does_not_acknowledge_or_refuses_is_named() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError
 from ingest_fakes import FakeClock, spec
 
 from core.settings import Settings
@@ -23,5 +22,4 @@ def test_a_readers_producer_gives_no_frame_up_and_sends_none_behind_one_that_is_
     (settings,) = made
     assert settings["delivery.timeout.ms"] == 0, "a frame that is given up is a hole, because the next arrives"
     assert settings["enable.gapless.guarantee"] is True
-    settings["error_cb"](KafkaError(KafkaError._FATAL, "refused", fatal=True))
     assert settings["queue.buffering.max.kbytes"] <= 32 * 1024

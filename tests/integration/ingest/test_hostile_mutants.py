@@ -1,15 +1,14 @@
-"""Good videos made bad: a fixed few of the thousand that ``python -m tests.hostile`` reads."""
+"""Good videos made bad: a fixed few of those that ``python -m tests.hostile`` reads (``--host``: as a host's tasks)."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+import psutil
 import pytest
 
 from tests.hostile.mutations import Good, goods, mutant
 from tests.hostile.reading import read_apart, read_as_host, settings_of
-from tests.hostile.through_host import read_by_host
 
 SEED = 1
 ONCE_FATAL = (873, 907)
@@ -51,19 +50,5 @@ def test_a_reader_that_wants_too_much_memory_ends_alone(videos: list[Good], tmp_
     small = settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"reader_memory_mb": 512})})
     result = read_apart(path, small, limit_s=60, limit_mb=1024)
     assert result.outcome in {"refused", "crashed"}, result
-    assert result.peak_mb < 700
-
-
-@pytest.mark.kafka
-@pytest.mark.timeout(300)
-def test_a_host_reads_mutants_beside_a_good_stream(
-    make_bench: Any, videos: list[Good], shared: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "mutants"
-    folder.mkdir()
-    mutants = [mutant(SEED, number, videos) for number in (*range(20, 28), *ONCE_FATAL)]
-    good = shared / "data/videos/firefox/gizmo.webm"
-    seen = read_by_host(make_bench(), mutants, folder, good, timeout_s=240)
-    assert seen.wrong == []
-    assert sum(seen.outcomes.values()) == len(mutants)
-    assert all(seen.reasons.values())
+    inherited = psutil.Process().memory_info().rss / 1024**2  # the reader is a fork of this process
+    assert result.peak_mb < 700 + inherited

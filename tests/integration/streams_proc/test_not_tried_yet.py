@@ -172,6 +172,7 @@ def test_a_worker_that_never_answers_holds_up_no_rebalance(kafka: Kafka, tmp_pat
         feed(kafka, topics.frames_batch, [(key, b"0") for key in KEYS])
         first = start("worker", "frozen")
         first.until("called")
+        time.sleep(4.0)  # Faust commits what is acknowledged every 2.8 s
         begun = time.monotonic()
         start("worker", "frozen")
         wait_for(lambda: members(kafka, "copying") == 2, "two members", 30)
@@ -192,6 +193,7 @@ def test_a_commit_that_went_back_repeats_and_changes_nothing(kafka: Kafka, tmp_p
         wait_for(
             lambda: committed(kafka, "counting", topics.detections) == ends(kafka, topics.detections),
             "the commit catches up, though no record follows",
+            30,
         )
         assert worker.end() == 0
         assert len(out.read(1.0)) == 10 * len(KEYS)

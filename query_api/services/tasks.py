@@ -65,7 +65,7 @@ class Tasks:
         """A task with its ledger and speed so far."""
         row = self._row(task_id)
         far, ledger = self._far(row)
-        run = row.current
+        run = far.run
         progress = _progress(far, ledger)
         elapsed = self._elapsed(row, far)
         item = _item(row, far, progress, base)
@@ -86,7 +86,7 @@ class Tasks:
         row = self._row(task_id)
         far, _ = self._far(row)
         if far.state != "done":
-            why = f": {row.current.error}" if row.current.error else ""
+            why = f": {far.run.error}" if far.run.error else ""
             raise Conflict(f"the task has no result, it is {far.state}{why}")
         return task_result(self._findings(row, far))
 
@@ -117,7 +117,7 @@ class Tasks:
     def _far(self, row: StreamRow) -> tuple[TaskProgress, Ledger]:
         """How far a task is; results are only collected once every frame has been settled."""
         far = self._parts.control.task_state(row.stream_id)
-        ledger = balance(row.current.counts, self._stored(row))
+        ledger = balance(far.run.counts, self._stored(row))
         if far.state == "collecting" and ledger.in_flight:
             far = replace(far, state="in_progress")
         return far, ledger
@@ -126,7 +126,7 @@ class Tasks:
         return self._parts.analytics.frame_counts(row.stream_id, row.spec.run)
 
     def _elapsed(self, row: StreamRow, far: TaskProgress) -> float:
-        run = row.current
+        run = far.run
         if run.started_ms is None:
             return 0.0
         end = now_ms(self._parts.clock) if far.ended_ms is None else far.ended_ms
@@ -140,9 +140,9 @@ class Tasks:
                 best[view.track_id] = (view.quality, view.media_key)
         return Findings(
             spec=row.spec,
-            video=row.current.video,
-            counts=row.current.counts,
-            problems=row.current.problems,
+            video=far.run.video,
+            counts=far.run.counts,
+            problems=far.run.problems,
             stored=self._stored(row),
             points=store.run_track_points(stream, run),
             events=store.run_events(stream, run),
@@ -170,7 +170,7 @@ def result_url(task_id: TaskId, base: str) -> str:
 
 
 def _item(row: StreamRow, far: TaskProgress, progress: float, base: str) -> TaskItem:
-    run, task_id = row.current, TaskId(row.stream_id)
+    run, task_id = far.run, TaskId(row.stream_id)
     return TaskItem(
         task_id=row.stream_id,
         name=row.spec.name,

@@ -60,6 +60,7 @@ class Proxies:
         self._who = who
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxies", daemon=True)
+        self._servers: list[asyncio.Server] = []
 
     def start(self) -> None:
         """Listen."""
@@ -69,8 +70,10 @@ class Proxies:
 
     def stop(self) -> None:
         """Serve nothing any more."""
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._loop.close()
 
     @contextlib.contextmanager
     def ruled(self, wire: str, rule: Rule) -> Iterator[None]:
@@ -84,10 +87,18 @@ class Proxies:
 
     async def _listen(self, wire: Wire) -> None:
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, asyncio.CancelledError):
                 await self._carry(wire, reader, writer)
 
-        await asyncio.start_server(connected, "127.0.0.1", wire.port, limit=PIECE)
+        self._servers.append(await asyncio.start_server(connected, "127.0.0.1", wire.port, limit=PIECE))
+
+    async def _close(self) -> None:
+        for server in self._servers:
+            server.close()
+        carried = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in carried:
+            task.cancel()
+        await asyncio.gather(*carried, return_exceptions=True)
 
     async def _carry(self, wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

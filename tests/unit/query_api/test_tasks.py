@@ -89,6 +89,21 @@ def test_a_task_whose_video_has_been_read_can_be_cancelled(
     assert client.simulate_post(f"/query/v1/tasks/{task_id}/cancel").status_code == 409
 
 
+def test_a_task_that_fails_while_it_is_asked_about_is_shown_as_one_moment(
+    client: testing.TestClient, parts: Parts, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = task()
+    asked = parts.control.task_state
+
+    def meanwhile(stream_id: StreamId) -> Any:
+        report(parts, task_id, "failure", error="moov atom not found")
+        return asked(stream_id)
+
+    monkeypatch.setattr(parts.control, "task_state", meanwhile)
+    told = client.simulate_get(f"/query/v1/tasks/{task_id}").json
+    assert (told["state"], told["error"]) == ("failed", "moov atom not found")
+
+
 @pytest.mark.parametrize("ending", [("failure", 3, "failed"), ("stop", 2, "cancelled")])
 def test_tasks_without_a_result(client: testing.TestClient, parts: Parts, task: Task, ending: Any) -> None:
     state, number, name = ending

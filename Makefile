@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 ROOMS := core ingest inference streams_proc warehouse query_api infra
+# two processes: most of a test on real parts is waiting for them
+PYTEST := -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder
 COVERED := core ingest streams_proc warehouse query_api
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate --override requirements-overrides.txt
@@ -35,7 +37,7 @@ check: setup-test ## lint, types, import rules, unit tests: no stack, under five
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/python $(PYTEST) tests/unit
 
 test: setup-test ## everything that is checked before a change is taken
 	$(BIN)/ruff format --check .
@@ -43,7 +45,7 @@ test: setup-test ## everything that is checked before a change is taken
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q --durations=25 tests
+	$(BIN)/coverage run $(PYTEST) --durations=25 tests
 	$(BIN)/coverage combine --quiet
 	@for room in $(COVERED); do \
 		$(BIN)/coverage report --include="$$room/*" --skip-covered --show-missing --fail-under=90 || exit 1; done

@@ -30,6 +30,22 @@ PARTS = ROOT / "var"
 pytest_plugins = ["tests.fixtures_models"] if Path(__file__).with_name("fixtures_models.py").is_file() else []
 
 
+# by how long they take, the longest first, so that neither of two processes ends long before the other
+LONGEST = ("stack", "streams_proc", "ingest", "infra", "analyse", "inference", "report", "query_api", "warehouse")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares servers, and what shares a file, stays in one process when the tests run in several."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: LONGEST.index(group) if (group := _group(item)) in LONGEST else len(LONGEST))
+
+
+def _group(item: pytest.Item) -> str:
+    kind, *rest = item.path.relative_to(ROOT / "tests").parts
+    return rest[0] if kind == "integration" else str(item.path.relative_to(ROOT))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of test data."""

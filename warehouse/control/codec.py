@@ -28,7 +28,7 @@ STREAM_COLUMNS = (
 )
 RUN_COLUMNS = tuple(RUNS.c)
 _spec = msgspec.json.Decoder(StreamSpec)
-_counts = msgspec.json.Decoder(IngestCounts)
+counts_of = msgspec.json.Decoder(IngestCounts).decode
 _video = msgspec.json.Decoder(VideoInfo)
 _problems = msgspec.json.Decoder(tuple[StreamProblem, ...])
 _object = msgspec.json.Decoder(dict[str, Any])
@@ -70,7 +70,7 @@ def run_row(row: Sequence[Any]) -> RunRow:
         started_ms=started,
         ended_ms=ended,
         host=host,
-        counts=_counts.decode(counts),
+        counts=counts_of(counts),
         video=None if video is None else _video.decode(video),
         problems=_problems.decode(problems),
         error=error,

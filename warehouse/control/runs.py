@@ -11,7 +11,7 @@ from core.errors import NotFound
 from core.ids import Run, StreamId
 from core.messages import IngestCounts, StreamStatus
 from warehouse.control import models
-from warehouse.control.codec import RUN_COLUMNS, RUNS, STREAMS, json_text, run_row
+from warehouse.control.codec import RUN_COLUMNS, RUNS, STREAMS, counts_of, json_text, run_row
 from warehouse.control.database import Database, insert_new, table
 from warehouse.control.receipts import EXPECTED
 from warehouse.control.rows import ENDED, RunRow, StreamRow, TaskProgress, TaskState
@@ -30,8 +30,9 @@ class Runs(Streams, Database):
     def record_statuses(self, statuses: Sequence[StreamStatus]) -> int:
         """Take over states and heartbeats in one transaction; returns how many were news.
 
-        A status older than the newest one is passed over, so is one of a deleted stream, and all
-        that follow the end of a run: replays change nothing. An end is news whatever its time.
+        A status older than the newest one is passed over unless it knows of more frames (a host's
+        clock may be set back), so is one of a deleted stream, and all that follow the end of a
+        run: replays change nothing. An end is news whatever its time.
         """
         news = 0
         ordered = sorted(statuses, key=lambda s: (s.stream_id.int, s.run))
@@ -152,9 +153,12 @@ def _record(connection: Connection, status: StreamStatus, now: int) -> bool:
     if not _create_missing(connection, status.stream_id, status.run, now):
         return False
     this = (RUNS.c.stream_id == status.stream_id, RUNS.c.run == status.run)
-    old = connection.execute(select(RUNS.c.state, RUNS.c.status_ms, RUNS.c.started_ms).where(*this)).one()
+    columns = (RUNS.c.state, RUNS.c.status_ms, RUNS.c.started_ms, RUNS.c.counts)
+    old = connection.execute(select(*columns).where(*this)).one()
     ends = status.state in ENDED
-    if old.state in ENDED or (status.ts_ms < old.status_ms and not ends):
+    if old.state in ENDED:
+        return False
+    if status.ts_ms < old.status_ms and not ends and status.counts.decoded <= counts_of(old.counts).decoded:
         return False
     values = _told(status)
     if old.started_ms is None and status.state == "in_progress":

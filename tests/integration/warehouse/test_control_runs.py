@@ -50,6 +50,14 @@ def test_an_older_heartbeat_is_no_news(control: ControlStore) -> None:
     assert control.run(A, RUN).updated_ms == 20
 
 
+def test_a_clock_that_is_set_back_does_not_hide_how_far_a_run_is(control: ControlStore) -> None:
+    further = StreamStatus(A, RUN, "in_progress", 5, "host-1", IngestCounts(decoded=60, read=60), heartbeat=True)
+    assert control.record_status(BEAT)
+    assert control.record_status(further)
+    assert (control.run(A, RUN).counts.decoded, control.run(A, RUN).updated_ms) == (60, 5)
+    assert control.record_status(DONE)
+
+
 def test_an_end_counts_even_by_a_clock_that_is_behind(control: ControlStore) -> None:
     late = StreamStatus(A, RUN, "failure", 5, "host-2", error="connection lost", last_media_s=3.5)
     control.record_status(BEAT)

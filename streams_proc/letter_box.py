@@ -16,7 +16,7 @@ from core.reading import Reader, reading
 from core.settings import Kafka
 from core.topics import Topics, letter_bytes
 from streams_proc.letter import REPLAY_OF, Letter, LetterId, read_letter
-from streams_proc.marks import KafkaMarks, Mark, Marks, halt_key, letter_key
+from streams_proc.marks import KafkaMarks, Mark, Marks, halt_key, halts, letter_key
 
 AT_ONCE = 100
 AT_ONCE_BYTES = 32 * 1024**2
@@ -112,8 +112,7 @@ class LetterBox:
 
     def halts(self) -> Mapping[str, Mark]:
         """Stages that stand still, and why."""
-        prefix = halt_key("")
-        return {key.removeprefix(prefix): mark for key, mark in self._marks.all().items() if key.startswith(prefix)}
+        return halts(self._marks)
 
     def resume(self, stage: str) -> None:
         """Let a stage go on. Raises Conflict when it does not stand still."""

@@ -97,3 +97,9 @@ def letter_key(letter: LetterId) -> str:
 def halt_key(stage: str) -> str:
     """Key of the mark of a stage that stands still."""
     return f"halt/{stage}"
+
+
+def halts(marks: Marks) -> Mapping[str, Mark]:
+    """Stages that stand still, and why. Raises BrokerUnavailable."""
+    prefix = halt_key("")
+    return {key.removeprefix(prefix): mark for key, mark in marks.all().items() if key.startswith(prefix)}

@@ -17,6 +17,7 @@ from core.errors import InvalidInput
 from core.settings import load
 from infra.cli.exits import StackDown, exits, say
 from infra.cli.hexdump import payload
+from infra.cli.standstill import standstill
 from infra.cli.tables import output, table
 from infra.stack.readiness import broker_answers
 from streams_proc.letter import Letter, LetterId
@@ -40,11 +41,7 @@ def show_all(
     with _box() as box:
         found = [kept for kept in box.kept(stage=stage, reason=reason) if done or kept.mark is None]
         for halted, mark in box.halts().items():
-            say(
-                Console(stderr=True),
-                f"{halted} stands still since {rfc3339(mark.ts_ms)}: {mark.reason}. "
-                f"Mend it, then: sightline dlq resume {halted}",
-            )
+            say(Console(stderr=True), standstill(halted, mark))
         if json:
             for kept in found[:limit]:
                 typer.echo(msgspec.json.encode(_described(kept.letter, kept.mark)))

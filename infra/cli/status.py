@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import typer
 from rich.console import Console
 from rich.text import Text
@@ -9,13 +12,19 @@ from rich.text import Text
 from core.errors import TransientError
 from core.settings import Settings, load
 from infra.cli.exits import FAILED, StackDown, exits, say
+from infra.cli.standstill import standstill
 from infra.cli.tables import output, table
+
+if TYPE_CHECKING:
+    from streams_proc.marks import Mark
 
 COLOURS = {"RUNNING": "green", "STARTING": "yellow", "STOPPING": "yellow"}
 
 
 def status() -> None:
     """Show each process: state, port, uptime, and how many records its consumer group is behind.
+
+    HALTED is a stage that put too much aside and stands still until it is told to go on.
 
     Exit code 1 when something does not run, 3 when nothing does.
     """
@@ -30,12 +39,14 @@ def status() -> None:
         supervisor = Supervisor(Places.of(settings))
         if not supervisor.alive():
             raise StackDown(f"no supervisor answers for {settings.data_dir}")
-        running, behind = supervisor.processes(), _lags(settings, screen)
+        running, (behind, halted) = supervisor.processes(), _groups(settings, screen)
         shown = table("process", "state", "pid", "port", "uptime", "lag")
         whole = True
         for process in all_processes(settings):
             found = running.get(process.name)
             state = found.state if found else "ABSENT"
+            if state == "RUNNING" and process.group in halted:
+                state = "HALTED"
             whole &= state == "RUNNING"
             shown.add_row(
                 process.name,
@@ -48,6 +59,8 @@ def status() -> None:
         output().print(shown)
         for moved in moved_ports(all_processes(settings), running):
             say(screen, f"The stack was started with other settings: {moved}.")
+        for stage, mark in halted.items():
+            say(screen, standstill(stage, mark))
         if not whole:
             raise typer.Exit(FAILED)
 
@@ -63,16 +76,19 @@ def duration(seconds: float) -> str:
     return f"{days}d {clock}" if days else clock
 
 
-def _lags(settings: Settings, screen: Console) -> dict[str, int]:
+def _groups(settings: Settings, screen: Console) -> tuple[dict[str, int], Mapping[str, Mark]]:
+    """How far each consumer group is behind, and the stages that stand still."""
     from infra.stack.lag import lags  # noqa: PLC0415 - heavy
     from infra.stack.processes import all_processes  # noqa: PLC0415
     from infra.stack.readiness import broker_answers  # noqa: PLC0415
+    from streams_proc.marks import KafkaMarks, halts  # noqa: PLC0415 - heavy
 
     if not broker_answers(settings.kafka):
         say(screen, f"no broker answers at {settings.kafka.address}")
-        return {}
+        return {}, {}
     try:
-        return lags(settings.kafka, dict.fromkeys(p.group for p in all_processes(settings) if p.group))
+        behind = lags(settings.kafka, dict.fromkeys(p.group for p in all_processes(settings) if p.group))
+        return behind, halts(KafkaMarks(settings.kafka))
     except TransientError as error:
         say(screen, str(error))
-        return {}
+        return {}, {}

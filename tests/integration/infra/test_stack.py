@@ -21,6 +21,7 @@ from core.settings import Settings
 from infra.stack.leftovers import leftovers
 from infra.stack.places import Places
 from infra.stack.supervisor import Supervisor
+from streams_proc.marks import KafkaMarks, Mark, halt_key
 from tests.conftest import RunningStack, free_ports, sightline, stack_env, stack_settings
 
 Refusing = tuple[Settings, dict[str, str]]
@@ -149,6 +150,18 @@ def test_status_shows_state_port_and_uptime(stack: RunningStack) -> None:
     assert rows["query"][0] == "RUNNING"
     assert str(stack.settings.query.port) in rows["query"]
     assert rows["query"][-1].count(":") == 2
+
+
+@pytest.mark.stack
+def test_status_and_the_letters_name_a_stage_that_stands_still(stack: RunningStack) -> None:
+    KafkaMarks(stack.settings.kafka).write({halt_key("sink-lancedb"): Mark("halted", 0, "101 letters in a row")})
+    shown = sightline(stack.env, "status")
+    assert shown.returncode == 1
+    rows = {line.split()[0]: line.split()[1:] for line in shown.stdout.splitlines()}
+    assert (rows["sink-lancedb"][0], rows["detect"][0]) == ("HALTED", "RUNNING")
+    assert "101 letters in a row" in shown.stderr
+    assert sightline(stack.env, "dlq", "resume", "sink-lancedb").returncode == 0
+    assert sightline(stack.env, "status").returncode == 0
 
 
 @pytest.mark.stack

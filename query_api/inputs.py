@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 import falcon.asgi
 import msgspec
+from msgspec import inspect
 
 from core.errors import InvalidInput
 from query_api.refusals import TooLarge, WrongContentType
@@ -19,8 +20,8 @@ _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>[^`]*)`")
 _MISSING = re.compile(r"^Object missing required field `(?P<name>[^`]*)`")
 
 
-def wrong_input(error: Exception) -> InvalidInput:
-    """msgspec's complaint as one that names the field."""
+def wrong_input(error: Exception, kind: Any) -> InvalidInput:
+    """msgspec's complaint about a `kind` as one that names the field, and the values it can have."""
     text = str(error)
     found = _AT.search(text)
     path = re.sub(r"\[(\d+|\.\.\.)\]", r".\1", found["path"]) if found else ""
@@ -30,7 +31,34 @@ def wrong_input(error: Exception) -> InvalidInput:
         if named:
             path = f"{path}.{named['name']}" if path else named["name"]
             message = words
-    return InvalidInput(message, path.strip("."))
+    path = path.strip(".")
+    if message.startswith("Invalid enum value") and (values := _permitted(kind, path)):
+        message = f"{message[0].lower()}{message[1:]}; it can be {', '.join(values)}"
+    return InvalidInput(message, path)
+
+
+def _permitted(kind: Any, path: str) -> list[str]:
+    """The words that a field can be, as far as its type says."""
+    nodes = [*_options(inspect.type_info(kind))]
+    for name in path.split(".") if path else ():
+        nodes = [option for node in nodes for inner in _inside(node, name) for option in _options(inner)]
+    return [str(value) for node in nodes if isinstance(node, inspect.LiteralType) for value in node.values]
+
+
+def _options(node: inspect.Type) -> tuple[inspect.Type, ...]:
+    return node.types if isinstance(node, inspect.UnionType) else (node,)
+
+
+def _inside(node: inspect.Type, name: str) -> list[inspect.Type]:
+    match node:
+        case inspect.StructType():
+            return [field.type for field in node.fields if field.encode_name == name]
+        case inspect.CollectionType() | inspect.VarTupleType():
+            return [node.item_type]
+        case inspect.DictType():
+            return [node.value_type]
+        case _:
+            return []
 
 
 def read_params(query_string: str, kind: type[T]) -> T:
@@ -51,7 +79,7 @@ def read_params(query_string: str, kind: type[T]) -> T:
     try:
         return msgspec.convert(values, type=kind, strict=False)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise wrong_input(error) from error
+        raise wrong_input(error, kind) from error
 
 
 def _takes_many(kind: Any) -> bool:
@@ -88,6 +116,6 @@ async def read_json(req: falcon.asgi.Request, kind: Any, limit: int) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise wrong_input(error) from error
+        raise wrong_input(error, kind) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(f"the body is no {JSON}: {error}") from error

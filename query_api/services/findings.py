@@ -11,7 +11,7 @@ from core.ids import EventId, Run, StreamId, TrackId
 from core.messages import Event
 from query_api.services.results import seconds, short
 from query_api.types import query
-from query_api.types.common import moment_ms
+from query_api.types.common import span_ms
 from warehouse.filters import Filter
 from warehouse.rows import DetectionRow, StatisticsRow, TrackRow
 
@@ -21,11 +21,12 @@ def filter_of(params: query.RowParams | query.StatisticsParams) -> Filter:
     given: dict[str, Any] = msgspec.structs.asdict(params)
     streams = given.get("stream_ids")
     run, track = given.get("run"), given.get("track_id")
+    from_ms, to_ms = span_ms(params.from_, params.to)
     return Filter(
         stream_ids=None if streams is None else tuple(StreamId(one) for one in streams),
         run=None if run is None else Run(run),
-        from_ms=None if params.from_ is None else moment_ms(params.from_),
-        to_ms=None if params.to is None else moment_ms(params.to),
+        from_ms=from_ms,
+        to_ms=to_ms,
         labels=params.labels,
         min_score=params.min_score,
         kind=given.get("kind"),

@@ -17,7 +17,7 @@ from core.messages import Box, Keyspace
 from core.settings import Settings
 from inference.cards import load_card
 from query_api.ports import Collaborators
-from query_api.types.common import moment_ms
+from query_api.types.common import span_ms
 from query_api.types.engine import SmartSearchHit, SmartSearchRequest
 from warehouse.embeddings import Neighbour
 
@@ -96,6 +96,7 @@ class SmartSearch:
         vectors: dict[Keyspace, tuple[float, ...] | None],
     ) -> list[SmartSearchHit]:
         found: list[tuple[Keyspace, Neighbour]] = []
+        from_ms, to_ms = span_ms(request.from_, request.to)
         for keyspace, vector in vectors.items():
             if vector is None or streams == []:
                 continue
@@ -104,8 +105,8 @@ class SmartSearch:
                 vector,
                 limit=request.limit,
                 stream_ids=streams,
-                from_ms=None if request.from_ is None else moment_ms(request.from_),
-                to_ms=None if request.to is None else moment_ms(request.to),
+                from_ms=from_ms,
+                to_ms=to_ms,
                 threshold=request.threshold or None,
                 model=self._model(keyspace),
             )

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from core.errors import InvalidInput
+
 MAX_MS = 10_413_791_999_999
 Moment = Annotated[int, Meta(ge=0, le=MAX_MS)] | Annotated[datetime, Meta(tz=True)]
 """A point in time: milliseconds since the epoch, or RFC 3339."""
@@ -26,3 +28,12 @@ class NoParams(Struct, frozen=True, forbid_unknown_fields=True):
 def moment_ms(moment: int | datetime) -> int:
     """Milliseconds since the epoch."""
     return moment if isinstance(moment, int) else int(moment.timestamp() * 1000)
+
+
+def span_ms(begin: int | datetime | None, end: int | datetime | None) -> tuple[int | None, int | None]:
+    """`from` and `to` in milliseconds since the epoch. Raises InvalidInput when they are the wrong way round."""
+    from_ms = None if begin is None else moment_ms(begin)
+    to_ms = None if end is None else moment_ms(end)
+    if from_ms is not None and to_ms is not None and to_ms < from_ms:
+        raise InvalidInput("it lies before from", "to")
+    return from_ms, to_ms

@@ -79,7 +79,7 @@ def test_tracks_and_detections(client: testing.TestClient, parts: Parts) -> None
         ("events", {"min_score": "nan"}, "min_score"),
         ("events", {"area": "0,0,1"}, "area"),
         ("events", {"area": "0.5,0,0.5,1"}, "area"),
-        ("events", {"from": 5, "to": 4}, "to_ms"),
+        ("events", {"from": 5, "to": 4}, "to"),
         ("events", {"from": "yesterday"}, "from"),
         ("events", {"from": "9" * 40}, "from"),
         ("events", {"stream_ids": "1,2"}, "stream_ids.0"),
@@ -99,6 +99,13 @@ def test_wrong_filters_name_the_field(
     answer = client.simulate_get(f"/query/v1/{name}", params=params, params_csv=False)
     assert answer.status_code == 400, answer.text
     assert answer.json["field"].replace("...", "0") == field
+
+
+def test_a_word_that_is_none_of_those_it_can_be_is_told_them(client: testing.TestClient) -> None:
+    asked = {"phases": "begin,middle", "order": "asc"}
+    answer = client.simulate_get("/query/v1/events", params=asked, params_csv=False)
+    assert (answer.status_code, answer.json["field"]) == (400, "phases.1")
+    assert all(word in answer.json["detail"] for word in ("'middle'", "begin", "update", "end"))
 
 
 def test_a_query_that_is_no_text(client: testing.TestClient) -> None:

@@ -1,0 +1,95 @@
+"""docs/benchmarks.md's section, written from the runs that are kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+from benchmarks.bench import Failed
+from benchmarks.machine import Machine
+from benchmarks.rows import Row
+from benchmarks.store import Measured, Record, newest
+from benchmarks.tables import by_process, number
+
+BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
+
+
+def section(runs: Sequence[Record], order: Sequence[str]) -> str:
+    """The newest result of each benchmark, full ones before short ones.
+
+    Args:
+        runs: the newest first.
+        order: of the benchmarks, by name.
+    """
+    found: dict[str, tuple[Record, Measured]] = {}
+    for run, measured in chain(newest(runs, short=False), newest(runs, short=True)):
+        found.setdefault(measured.name, (run, measured))
+    if not found:
+        raise Failed("there is no result yet to write a report from: run `make bench`")
+    shown = [found[name] for name in order if name in found]
+    machines = list(dict.fromkeys(_machine(run.machine) for run, _ in shown))
+    lines = [
+        "`make bench` measures each side in turn (A B A B) in one run. Figures are the best round's; the ratio is the "
+        "median of neighbouring rounds; the spread is (most - least) / median. CPU is of all processes that take part, "
+        "for one item; memory is the peak of their proportional set size.",
+        "",
+        *(f"Machine: {machine}." for machine in machines),
+    ]
+    for run, measured in shown:
+        lines += ["", *_benchmark(run, measured)]
+    return "\n".join(lines)
+
+
+def write(page: Path, text: str) -> None:
+    """Put the section between its marks; the rest of the page stays. Raises Failed."""
+    made, count = re.subn(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}\n{text}\n{END}", page.read_text(), flags=re.DOTALL)
+    if count != 1:
+        raise Failed(f"{page} needs one place between {BEGIN} and {END} for the report")
+    page.write_text(made)
+
+
+def _benchmark(run: Record, measured: Measured) -> list[str]:
+    form = ", short form" if run.short else ""
+    load = f"load {measured.load_begin:g} to {measured.load_end:g}"
+    return [
+        f"### {measured.name}",
+        "",
+        f"{measured.about} {run.date[:10]}, commit {run.commit}, {load}{form}.",
+        "",
+        "| what | figure | ratio | wanted | spread | CPU ms an item | memory, MB |",
+        "|---|---:|---:|---:|---:|---|---|",
+        *(_line(row) for row in measured.rows),
+    ]
+
+
+def _line(row: Row) -> str:
+    ratio = "" if row.ratio is None else f"{row.ratio:.2f} of {row.reference}"
+    note = f" ({row.note})" if row.note else ""
+    cells = (
+        f"{row.name}{note}",
+        f"{number(row.value)} {row.unit}",
+        ratio,
+        _wanted(row),
+        f"{row.spread:.0%}" if len(row.rounds) > 1 else "",
+        by_process(row.cpu_s, 1000),
+        by_process(row.memory_mb, 1),
+    )
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def _wanted(row: Row) -> str:
+    if row.goal is None:
+        return ""
+    kind = "ratio " if row.goal.of == "ratio" else ""
+    missed = ", **missed**" if row.reached is False else ""
+    return f"{kind}{number(row.goal.limit)}{missed}"
+
+
+def _machine(machine: Machine) -> str:
+    versions = ", ".join(f"{name} {found}" for name, found in machine.versions.items())
+    return (
+        f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib:g} GiB; {machine.system}, "
+        f"Python {machine.python}; {versions}"
+    )

@@ -1,0 +1,65 @@
+"""The stage `detect` in front of a detector that only takes its time: `python -m benchmarks.work.detecting MS`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from core import log
+from core.messages import Detection, Face, Lane
+from core.settings import load
+from core.topics import Topics
+from streams_proc.assemble import work
+from streams_proc.detect import DetectHandler
+from streams_proc.quiet import say_no_more
+from streams_proc.serve import run
+from streams_proc.stage import StatelessStage
+from streams_proc.unwanted import Unwanted
+
+FOUND = tuple(Detection("car", 0.9 - 0.1 * i, (0.1 * i, 0.2, 0.1 * i + 0.1, 0.4)) for i in range(4))
+
+
+class Simulated:
+    """Answers after so many seconds, however many pictures there are."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def detect(self, model: str, images: Sequence[bytes], *, lane: Lane) -> list[tuple[Detection, ...]]:
+        """Four objects in each."""
+        await asyncio.sleep(self._seconds)
+        return [FOUND] * len(images)
+
+    async def detect_faces(self, model: str, images: Sequence[bytes], *, lane: Lane) -> list[tuple[Face, ...]]:
+        """None."""
+        return [()] * len(images)
+
+    async def version(self, model: str) -> int:
+        """The first."""
+        return 1
+
+
+async def detect(seconds: float, stopping: asyncio.Event) -> None:
+    """As `streams_proc.app.detect` puts it together."""
+    settings = load()
+    topics = Topics.of(settings.kafka)
+    unwanted = Unwanted(settings.kafka)
+    stage = StatelessStage(
+        "detect",
+        (topics.frames_live, topics.frames_batch),
+        DetectHandler(Simulated(seconds), topics, settings.models.face_detector, unwanted),  # type: ignore[arg-type]  # none of its pictures is bad
+        batch=settings.detect.batch,
+        linger_s=settings.detect.linger_ms / 1000,
+        in_flight=settings.detect.in_flight,
+    )
+    try:
+        await work(settings, stage, stopping)
+    finally:
+        unwanted.close()
+
+
+if __name__ == "__main__":
+    log.configure(load().telemetry, "detect")
+    taken_s = float(sys.argv[1]) / 1000
+    sys.exit(run("detect", lambda stopping: detect(taken_s, stopping), say_no_more))

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 ROOMS := core ingest inference streams_proc warehouse query_api infra
 # two processes: most of a test on real parts is waiting for them
-PYTEST := -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder
 COVERED := core ingest streams_proc warehouse query_api
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate --override requirements-overrides.txt

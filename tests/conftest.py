@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadScopeScheduling
 
 from core.settings import ClickHouse, Ingest, Kafka, Models, Query, Settings, Stack
 
@@ -35,15 +37,26 @@ LONGEST = ("stack", "streams_proc", "ingest", "infra", "analyse", "inference", "
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares servers, and what shares a file, stays in one process when the tests run in several."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: LONGEST.index(group) if (group := _group(item)) in LONGEST else len(LONGEST))
+    """The longest first."""
+    items.sort(key=lambda item: LONGEST.index(room) if (room := _together(item.nodeid)) in LONGEST else len(LONGEST))
 
 
-def _group(item: pytest.Item) -> str:
-    kind, *rest = item.path.relative_to(ROOT / "tests").parts
-    return rest[0] if kind == "integration" else str(item.path.relative_to(ROOT))
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Where the tests run in several processes, what shares servers, or a file's fixtures, stays in one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _together(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """Xdist's own groups are suffixes of node ids, which this version of pytest does not let it change."""
+    return Together(config, log)
+
+
+def _together(nodeid: str) -> str:
+    file = nodeid.partition("::")[0]
+    _, kind, room, *_ = Path(file).parts
+    return room if kind == "integration" else file
 
 
 @pytest.fixture(scope="session")

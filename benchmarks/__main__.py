@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks import compare, machine, report, store
 from benchmarks.bench import Bench, Benchmark, Failed
 from benchmarks.parts import sweep
+from benchmarks.rows import Row
 from benchmarks.store import Measured, Record
 from benchmarks.suite import ALL
 from core.errors import SightlineError
@@ -100,7 +101,7 @@ def _one(benchmark: Benchmark, short: bool, shared: Path, say: Say) -> Measured:
     say(f"{benchmark.name}: {benchmark.about}")
     begun, load = time.monotonic(), machine.load()
     error = ""
-    rows = ()
+    rows: tuple[Row, ...] = ()
     with tempfile.TemporaryDirectory(prefix="sightline-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         try:

@@ -40,7 +40,7 @@ class Loop:
         until = begun + float(question["seconds"])
 
         def caller(number: int) -> list[float]:
-            took = []
+            took: list[float] = []
             while (now := time.perf_counter()) < until:
                 self._call(inputs[(number + len(took) * in_flight) % len(inputs)])
                 took.append(time.perf_counter() - now)

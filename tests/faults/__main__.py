@@ -19,6 +19,7 @@ from tests.faults import report, special
 from tests.faults.campaign import Campaign, Figures
 from tests.faults.faults import Fault, catalogue
 from tests.faults.load import Service
+from tests.faults.memory import Peaks
 from tests.faults.rig import standing
 
 KILLS = 20
@@ -53,12 +54,12 @@ def main() -> int:
     if not shared.is_dir():
         sys.exit(f"the test data is not at {shared}: set SIGHTLINE_SHARED to its folder")
     begun = time.monotonic()
-    figures = Figures()
+    figures, peaks = Figures(), Peaks()
     with tempfile.TemporaryDirectory(prefix="sightline-faults-", ignore_cleanup_errors=True) as folder:
         chance = random.Random(chosen.seed)
         dealt = deck(chance, chosen.only, chosen.kills, chosen.others)
         if dealt:
-            with standing(Path(folder) / "main") as rig:
+            with standing(Path(folder) / "main") as rig, peaks.watching(rig):
                 service = Service(rig.url, shared)
                 campaign = Campaign(rig, service, chosen.seed, say)
                 figures = campaign.figures
@@ -72,7 +73,7 @@ def main() -> int:
             say(name)
             special.RUNS[name](Path(folder) / name, special.Course(shared, chosen.seed, figures, say))
     minutes = (time.monotonic() - begun) / 60
-    text = report.section(figures, chosen.seed, minutes, f"python -m tests.faults --seed {chosen.seed}")
+    text = report.section(figures, chosen.seed, minutes, f"python -m tests.faults --seed {chosen.seed}", peaks.table())
     print(text)
     if chosen.report:
         report.write(chosen.report, text)

@@ -9,7 +9,7 @@ COVERED := core ingest streams_proc warehouse query_api
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate --override requirements-overrides.txt
 
-.PHONY: help setup setup-test demo up down status check test faults lock schemas
+.PHONY: help setup setup-test demo up down status check test faults bench lock schemas
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -52,6 +52,10 @@ test: setup-test ## everything that is checked before a change is taken
 
 faults: setup-test ## kill, stop, cut and fill everything for 90 minutes; writes docs/reliability.md
 	$(BIN)/python -m tests.faults --report docs/reliability.md
+
+bench: setup-test ## measure every part and the whole, an hour and a half (BENCH="--short --only kafka" for less)
+	$(BIN)/python -m benchmarks $(BENCH)
+	$(BIN)/python -m benchmarks --report docs/benchmarks.md
 
 lock: ## resolve the lock files anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

@@ -68,6 +68,13 @@ def clickhouse(folder: Path) -> Iterator[tuple[ClickHouse, int]]:
         yield ClickHouse(http_port=http, tcp_port=tcp), pid
 
 
+def migrate(settings: Settings) -> None:
+    """Every store's schema."""
+    from warehouse import migrate as schemas  # noqa: PLC0415  # loads LanceDB, which takes seconds
+
+    schemas.migrate(settings)
+
+
 def models_dir() -> Path:
     """The zoo of this checkout, made if it is missing."""
     settings = Settings(data_dir=PARTS)

@@ -65,8 +65,7 @@ class Row(Struct, frozen=True, omit_defaults=True):
         found = None if self.goal is None else self.value if self.goal.of == "value" else self.ratio
         if self.goal is None or found is None:
             return None
-        less = self.better == "less" and self.goal.of == "value"
-        return found <= self.goal.limit if less else found >= self.goal.limit
+        return found <= self.goal.limit if self.better == "less" else found >= self.goal.limit
 
 
 def row(

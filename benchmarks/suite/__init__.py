@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 from benchmarks.bench import Benchmark
-from benchmarks.suite import clickhouse, detect, kafka, model, server
+from benchmarks.suite import (
+    api,
+    clickhouse,
+    detect,
+    growth,
+    ingest,
+    kafka,
+    lancedb,
+    latency,
+    model,
+    pipeline,
+    server,
+    start,
+)
 
-ALL: tuple[Benchmark, ...] = tuple(module.BENCHMARK for module in (model, server, kafka, clickhouse, detect))
+MODULES = (model, server, pipeline, ingest, kafka, clickhouse, lancedb, api, latency, detect, growth, start)
+ALL: tuple[Benchmark, ...] = tuple(module.BENCHMARK for module in MODULES)

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from benchmarks.bench import Bench, Benchmark
 from benchmarks.child import Child
 from benchmarks.figures import percentile, spread
-from benchmarks.parts import clickhouse
+from benchmarks.parts import clickhouse, migrate
 from benchmarks.rounds import Side, Work, alternate
 from benchmarks.rows import Goal, Row, row
 from benchmarks.tables import number
 from benchmarks.usage import Usage
 from benchmarks.work.warehouse import STREAM_ROWS
 from core.settings import Settings
-from warehouse.migrate import migrate
 
 WRITER = "detections, the warehouse's writer"
 BARE = "the driver with ready columns"

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
+from pathlib import Path
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import ConsumerGroupState, TopicPartition
 
 from benchmarks import clips
 from benchmarks.bench import Bench, Benchmark, Failed
@@ -19,7 +20,7 @@ from benchmarks.rounds import Side, Work, alternate
 from benchmarks.rows import Row, row
 from benchmarks.usage import Usage
 from benchmarks.work.made_up import frame_of, stream_of
-from core.kafka import consumer, ensure_topics, producer
+from core.kafka import admin, consumer, ensure_topics, producer
 from core.messages import encode_frame
 from core.settings import Kafka
 from core.topics import Topics
@@ -63,10 +64,12 @@ def _round(
     with ExitStack() as kept:
         pids = {f"detect {n}": kept.enter_context(_worker(bench, kafka, n, service_ms)) for n in range(1, workers + 1)}
         done = kept.enter_context(_counting(kafka))
-        _until(done, frames // 10)
+        _until(lambda: _joined(kafka), workers, "workers have partitions")
+        _go(bench, kafka).touch()
+        _until(done, frames // 10, "frames are done")
         with Usage({**pids, "kafka": pid}) as used:
             begun, first = time.perf_counter(), done()
-            _until(done, frames)
+            _until(done, frames, "frames are done")
             seconds = time.perf_counter() - begun
     items = frames - first
     if items <= 0:
@@ -100,7 +103,7 @@ def _worker(bench: Bench, kafka: Kafka, number: int, service_ms: int) -> Iterato
         "OMP_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",
     }
-    command = [sys.executable, "-m", "benchmarks.work.detecting", str(service_ms)]
+    command = [sys.executable, "-m", "benchmarks.work.detecting", str(service_ms), str(_go(bench, kafka))]
     with (bench.folder / f"detect-{number}.log").open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
     try:
@@ -121,11 +124,27 @@ def _counting(kafka: Kafka) -> Iterator[Callable[[], int]]:
         client.close()
 
 
-def _until(done: Callable[[], int], frames: int) -> None:
+def _joined(kafka: Kafka) -> int:
+    """Workers that hold partitions of the frames, once the group has settled."""
+    client = admin(kafka)  # kept until it has answered
+    (future,) = client.describe_consumer_groups([kafka.prefix + "detect"]).values()
+    group = future.result(10.0)
+    if group.state != ConsumerGroupState.STABLE:
+        return 0
+    topic = Topics.of(kafka).frames_batch
+    held = (member.assignment.topic_partitions for member in group.members if member.assignment)
+    return sum(any(place.topic == topic for place in places) for places in held)
+
+
+def _go(bench: Bench, kafka: Kafka) -> Path:
+    return bench.folder / f"{kafka.prefix}go"
+
+
+def _until(reached: Callable[[], int], wanted: int, what: str) -> None:
     end = time.monotonic() + PATIENCE_S
-    while (now := done()) < frames:
+    while (now := reached()) < wanted:
         if time.monotonic() > end:
-            raise Failed(f"{now} of {frames} frames were done within {PATIENCE_S:.0f} s")
+            raise Failed(f"{now} of {wanted} {what} after {PATIENCE_S:.0f} s")
         time.sleep(0.02)
 
 

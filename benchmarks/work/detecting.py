@@ -1,10 +1,15 @@
-"""The stage `detect` in front of a detector that only takes its time: `python -m benchmarks.work.detecting MS`."""
+"""The stage `detect` before a detector that only takes its time: `python -m benchmarks.work.detecting MS GO`.
+
+Nothing is answered before the file GO is there, so that several workers have shared out the
+partitions before the first of them begins.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from core import log
 from core.messages import Detection, Face, Lane
@@ -23,11 +28,16 @@ FOUND = tuple(Detection("car", 0.9 - 0.1 * i, (0.1 * i, 0.2, 0.1 * i + 0.1, 0.4)
 class Simulated:
     """Answers after so many seconds, however many pictures there are."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, go: Path) -> None:
         self._seconds = seconds
+        self._go = go
+        self._gone = False
 
     async def detect(self, model: str, images: Sequence[bytes], *, lane: Lane) -> list[tuple[Detection, ...]]:
         """Four objects in each."""
+        while not self._gone:
+            self._gone = self._go.exists()  # a moment, and before anything is measured
+            await asyncio.sleep(0.02)
         await asyncio.sleep(self._seconds)
         return [FOUND] * len(images)
 
@@ -40,7 +50,7 @@ class Simulated:
         return 1
 
 
-async def detect(seconds: float, stopping: asyncio.Event) -> None:
+async def detect(seconds: float, go: Path, stopping: asyncio.Event) -> None:
     """As `streams_proc.app.detect` puts it together."""
     settings = load()
     topics = Topics.of(settings.kafka)
@@ -48,7 +58,7 @@ async def detect(seconds: float, stopping: asyncio.Event) -> None:
     stage = StatelessStage(
         "detect",
         (topics.frames_live, topics.frames_batch),
-        DetectHandler(Simulated(seconds), topics, settings.models.face_detector, unwanted),  # type: ignore[arg-type]  # none of its pictures is bad
+        DetectHandler(Simulated(seconds, go), topics, settings.models.face_detector, unwanted),  # type: ignore[arg-type]  # none of its pictures is bad
         batch=settings.detect.batch,
         linger_s=settings.detect.linger_ms / 1000,
         in_flight=settings.detect.in_flight,
@@ -62,4 +72,4 @@ async def detect(seconds: float, stopping: asyncio.Event) -> None:
 if __name__ == "__main__":
     log.configure(load().telemetry, "detect")
     taken_s = float(sys.argv[1]) / 1000
-    sys.exit(run("detect", lambda stopping: detect(taken_s, stopping), say_no_more))
+    sys.exit(run("detect", lambda stopping: detect(taken_s, Path(sys.argv[2]), stopping), say_no_more))

@@ -1,0 +1,160 @@
+"""Frame published to its tracks and events on Kafka: alone, and beside a backlog of tasks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from benchmarks import clips
+from benchmarks.bench import Bench, Benchmark, Failed
+from benchmarks.figures import percentile, spread
+from benchmarks.follow import Follower, Passed
+from benchmarks.parts import Stack, stack
+from benchmarks.rawloop import precisions, raw_loop
+from benchmarks.rows import Goal, Row
+from benchmarks.usage import Usage
+from core.ids import StreamId
+from core.kafka import admin
+from core.settings import Settings
+from core.topics import Topics
+from infra.cli.job import Options
+
+LOAD = 0.5
+BACKLOG = 1000
+WANTED_MS = 300
+PATIENCE_S = 300.0
+ANYTHING = {"labels": "any"}
+
+
+def run(bench: Bench) -> Sequence[Row]:
+    """A stream at half of what the raw loop does, alone and beside a backlog, in turn."""
+    pictures = clips.kept(clips.jpegs(bench.shared / clips.CARS, 64), bench.folder)
+    with stack(bench.folder) as standing:
+        model = standing.settings.models.detector
+        with raw_loop(bench, pictures, model, precisions()[-1]) as raw:
+            done = raw.run(bench.round_s)
+            one_ms = percentile(raw.ask(1, 1, bench.round_s)["calls_s"], 0.95) * 1000
+        fps = max(1.0, round(LOAD * done.items / done.seconds))
+        bench.say(f"{model}: {fps:g} frames/s are half of the raw loop's; a call of one takes {one_ms:.0f} ms (p95)")
+        line = Line(bench, standing, fps)
+        rounds: dict[str, list[Passed]] = {"alone": [], f"beside {BACKLOG} queued frames": []}
+        with Usage(standing.processes()) as used:
+            for number in range(1, bench.rounds + 1):
+                for name, found in rounds.items():
+                    found.append(line.round(0 if name == "alone" else BACKLOG))
+                    bench.say(f"round {number} of {bench.rounds}, {name}: {_shown(found[-1].whole())}")
+    goals = {"alone": Goal("value", WANTED_MS + one_ms)}
+    rows = [row for name, found in rounds.items() for row in _rows(name, found, goals.get(name))]
+    call = Row("a call of one picture, raw loop", one_ms, "ms p95", "less", note=f"{fps:g} frames/s were published")
+    return [
+        *rows,
+        call,
+        Row("the stack meanwhile", sum(used.memory_mb.values()), "MB", "less", memory_mb=used.memory_mb),
+    ]
+
+
+class Line:
+    """The live lane of a stack, and tasks beside it."""
+
+    def __init__(self, bench: Bench, standing: Stack, fps: float) -> None:
+        self._bench = bench
+        self._standing = standing
+        self._fps = fps
+        self._client = admin(standing.settings.kafka)
+
+    def round(self, backlog: int) -> Passed:
+        """A stream's frames, while so many frames of tasks are queued all the time."""
+        tasks = self._queue(backlog)
+        service, settings = self._standing.service, self._standing.settings
+        url = service.upload(self._bench.shared / clips.BOTTLES).url
+        analytics = [{"name": "object_detection", "parameters": ANYTHING}]
+        request = {"url": url, "name": "latency", "fps": self._fps, "loop": True, "analytics": analytics}
+        try:
+            with closing(Follower(settings)) as follower:
+                stream = StreamId(service.add_stream(request).stream_id)
+                passed = follower.follow([stream], 4 * self._bench.round_s)
+                service.remove_stream(stream)
+            left = queued(settings, self._client)
+            if left < backlog:
+                raise Failed(f"the backlog fell to {left} frames: the tasks are too short for the round")
+        finally:
+            for task in tasks:
+                service.cancel(task)
+            self._emptied()
+        if not passed.to_events():
+            raise Failed("no event came of the stream")
+        return passed
+
+    def _queue(self, frames: int) -> list[str]:
+        """Tasks until so many frames and as many again are queued."""
+        tasks: list[str] = []
+        until = time.monotonic() + PATIENCE_S
+        while frames and queued(self._standing.settings, self._client) < 2 * frames:
+            if time.monotonic() > until:
+                raise Failed(f"{frames} frames were not queued within {PATIENCE_S:.0f} s")
+            if len(tasks) < 12:
+                url = self._standing.service.upload(self._bench.shared / clips.CARS).url
+                tasks.append(self._standing.service.submit(Options(fps=0.0).request(url)))
+            else:
+                time.sleep(0.5)
+        return tasks
+
+    def _emptied(self) -> None:
+        until = time.monotonic() + PATIENCE_S
+        while (left := queued(self._standing.settings, self._client)) and time.monotonic() < until:
+            time.sleep(0.5)
+        if left:
+            raise Failed(f"{left} frames of cancelled tasks are still queued after {PATIENCE_S:.0f} s")
+
+
+def queued(settings: Settings, client: AdminClient) -> int:
+    """Frames of the batch lane that detect has not committed yet."""
+    topic = Topics.of(settings.kafka).frames_batch
+    places = [TopicPartition(topic, p) for p in range(settings.kafka.partitions)]
+    ends = client.list_offsets({place: OffsetSpec.latest() for place in places})
+    request = ConsumerGroupTopicPartitions(settings.kafka.prefix + "detect", places)
+    (future,) = client.list_consumer_group_offsets([request]).values()
+    committed = {tp.partition: max(tp.offset, 0) for tp in future.result(10).topic_partitions or ()}
+    return sum(future.result(10).offset - committed[place.partition] for place, future in ends.items())
+
+
+def _rows(name: str, rounds: Sequence[Passed], goal: Goal | None) -> list[Row]:
+    return [
+        _row(f"events, {name}", [passed.to_events() for passed in rounds], goal),
+        _row(f"tracks, {name}", [passed.whole() for passed in rounds]),
+        _row(f"of it to detections, {name}", [passed.to_detections() for passed in rounds]),
+        _row(f"of it to tracks, {name}", [passed.to_tracks() for passed in rounds]),
+    ]
+
+
+def _row(name: str, rounds: Sequence[Sequence[int]], goal: Goal | None = None) -> Row:
+    """The p95 over all rounds; every frame counts."""
+    p95 = tuple(percentile(delays, 0.95) for delays in rounds)
+    whole = [delay for delays in rounds for delay in delays]
+    return Row(
+        name,
+        percentile(whole, 0.95),
+        "ms p95",
+        "less",
+        p95,
+        spread(p95),
+        goal=goal,
+        note=f"all rounds: {_shown(whole)}",
+    )
+
+
+def _shown(delays: Sequence[int]) -> str:
+    p50, p95, p99 = (percentile(delays, share) for share in (0.5, 0.95, 0.99))
+    return f"{len(delays)} of them, p50 {p50:.0f}, p95 {p95:.0f}, p99 {p99:.0f}, most {max(delays)} ms"
+
+
+BENCHMARK = Benchmark(
+    "latency",
+    "A file at its own pace on the whole stack, at half of the raw loop's frames/s: from a frame's publishing to its "
+    "tracks, and to each event that it decided; alone and beside a backlog of tasks, in turn.",
+    run,
+)

@@ -1,0 +1,112 @@
+"""The whole pipeline, from a file to rows in the stores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import clips
+from benchmarks.bench import Bench, Benchmark, Failed
+from benchmarks.parts import Stack, stack
+from benchmarks.rawloop import precisions, raw_loop
+from benchmarks.rounds import Side, Work, alternate
+from benchmarks.rows import Goal, Row, Sample, row
+from benchmarks.suite.model import MODELS
+from infra.cli.job import Options
+from infra.cli.query_service import TaskProgress
+
+WHOLE = "whole pipeline"
+WANTED = {
+    "centernet-512": {"float": 0.90, "bfloat16": 0.80},
+    "centernet-256": {"float": 0.70, "bfloat16": 0.60},
+}
+POLL_S = 0.5
+PATIENCE_S = 900.0
+FIRST, LAST = 0.1, 0.9
+
+
+def run(bench: Bench) -> Sequence[Row]:
+    """Each size of the detector, beside its raw loop on pictures of the same file."""
+    pictures = clips.kept(clips.jpegs(bench.shared / clips.CARS, 64), bench.folder)
+    file = clips.repeated(bench.shared / clips.CARS, 1 if bench.short else 3, bench.folder / "cars.mp4")
+    rows: list[Row] = []
+    with stack(bench.folder) as standing:
+        for model in MODELS:
+            for precision in precisions()[-1:]:  # what the stack's own model server uses
+                with raw_loop(bench, pictures, model, precision) as raw:
+                    task = Task(standing, file, model)
+                    side = Side(WHOLE, task.run, standing.processes)
+                    found = alternate([side, raw.side(bench.round_s)], bench.rounds, bench.say)
+                beside = (raw.name, found[raw.name])
+                wanted = WANTED.get(model, {}).get(precision)
+                goal = None if wanted is None else Goal("ratio", wanted)
+                rows.append(row(f"{model}, {WHOLE}", found[WHOLE], "frames/s", against=beside, goal=goal))
+                rows.append(
+                    row(
+                        f"{model}, {WHOLE}, in full swing",
+                        task.swing,
+                        "frames/s",
+                        against=beside,
+                        note="between the first and the last tenth of the file's rows",
+                    )
+                )
+                rows.append(row(f"{model}, {raw.name}", found[raw.name], "frames/s", note=str(raw.way)))
+    return rows
+
+
+class Task:
+    """A file analysed again and again, every frame.
+
+    Attributes:
+        swing: frames/s of each time without begin and end.
+    """
+
+    def __init__(self, standing: Stack, file: Path, model: str) -> None:
+        self._service = standing.service
+        self._file = file
+        self._options = Options(fps=0.0, model=model)
+        self.swing: list[Sample] = []
+
+    def run(self) -> Work:
+        """From the submission of an uploaded file until everything of it is stored."""
+        url = self._service.upload(self._file).url
+        begun = time.monotonic()
+        task = self._service.submit(self._options.request(url))
+        points: list[tuple[float, int]] = []
+        while True:
+            progress = self._service.task(task)
+            points.append((time.monotonic() - begun, progress.ledger.processed))
+            if progress.state == "done":
+                break
+            _refuse(progress, points[-1][0])
+            time.sleep(POLL_S)
+        seconds, frames = points[-1]
+        self.swing.append(Sample(swing(points)))
+        return Work(frames, seconds)
+
+
+def swing(points: Sequence[tuple[float, int]]) -> float:
+    """Frames/s between the first and the last tenth of the frames, of what was seen when."""
+    frames = points[-1][1]
+    middle = [point for point in points if FIRST * frames <= point[1] <= LAST * frames]
+    if len(middle) < 2 or middle[0][1] == middle[-1][1]:
+        raise Failed("the task was too short to see its full swing")
+    (begin_s, begin), (end_s, end) = middle[0], middle[-1]
+    return (end - begin) / (end_s - begin_s)
+
+
+def _refuse(progress: TaskProgress, seconds: float) -> None:
+    if progress.state in {"failed", "cancelled"}:
+        raise Failed(f"the task ended as {progress.state}: {progress.error}")
+    if seconds > PATIENCE_S:
+        raise Failed(f"the task is not done after {seconds:.0f} s: {progress}")
+
+
+BENCHMARK = Benchmark(
+    "pipeline",
+    "The whole one-machine stack: every frame of a file, `object_detection` with appearance embeddings, from the "
+    "task's submission until detections, tracks, events, embeddings and pictures are stored; beside it the raw loop on "
+    "JPEGs of the same file, while the stack stands idle.",
+    run,
+)

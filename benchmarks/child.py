@@ -51,7 +51,12 @@ class Child:
                 text=True,
                 start_new_session=True,
             )
-        self.told = self.ask(**setup)
+        try:
+            self.told = self.ask(**setup)
+        except BaseException:
+            self._process.kill()
+            self._process.wait()
+            raise
 
     @property
     def pid(self) -> int:

@@ -29,7 +29,7 @@ NARROW = ((1, CORES), (4, CORES), (8, CORES))
 """And where it has one, so that calls do not share cores."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Way:
     """How the loop calls."""
 
@@ -80,16 +80,21 @@ def raw_loop(bench: Bench, pictures: Path, model: str, precision: str = "float")
         best: tuple[float, Way, Child] | None = None
         for threads, ways in ((CORES, WIDE), (1, NARROW)):
             child = kept.enter_context(_child(bench, pictures, model, precision, threads=threads))
-            for batch, in_flight in ways:
-                done = work_of(child.ask(batch=batch, in_flight=in_flight, seconds=trial_s))
-                speed = done.items / done.seconds
-                if best is None or speed > best[0]:
-                    best = speed, Way(threads, batch, in_flight), child
-            if best is None or best[2] is not child:
-                child.close()
+            speed, way = max((_speed(child, way, trial_s), way) for way in (Way(threads, *each) for each in ways))
+            if best is None or speed > best[0]:
+                loser, best = best, (speed, way, child)
+            else:
+                loser = (speed, way, child)
+            if loser is not None:
+                loser[2].close()
         assert best is not None
         bench.say(f"{model}: {name} is fastest at {best[1]}: {best[0]:.1f} frames/s")
         yield Loop(name, best[1], best[2])
+
+
+def _speed(child: Child, way: Way, seconds: float) -> float:
+    done = work_of(child.ask(batch=way.batch, in_flight=way.in_flight, seconds=seconds))
+    return done.items / done.seconds
 
 
 @contextmanager

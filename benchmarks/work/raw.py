@@ -81,7 +81,7 @@ def _raw(tf: Any, saved: Any, pictures: list[bytes], _: int) -> Loop:
 def _bare(tf: Any, saved: Any, pictures: list[bytes], size: int) -> Loop:
     from inference.convert import images  # noqa: PLC0415  # loads TensorFlow
 
-    whole = saved.serve.get_concrete_function()
+    (whole,) = saved.serve.concrete_functions
     outputs = [tensor.name for tensor in whole.outputs]
     graph, pixels_name = _from_pixels(tf, whole.graph.as_graph_def(), outputs)
 

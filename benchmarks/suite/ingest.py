@@ -15,6 +15,7 @@ from benchmarks.bench import Bench, Benchmark, Failed
 from benchmarks.parts import broker
 from benchmarks.rounds import Side, Work, alternate
 from benchmarks.rows import Goal, Row, Sample, row
+from benchmarks.usage import Usage
 from benchmarks.work.made_up import stream_of
 from core.ids import Run
 from core.kafka import ensure_topics
@@ -24,7 +25,8 @@ from core.topics import Topics
 from ingest.file_source import FileSource
 from ingest.protocol import Start, settings_for_reader
 from ingest.reader import end_offset
-from ingest.reader_process import ReaderProcess
+from ingest.reader_process import Death, ReaderProcess
+from tests.conftest import ROOT
 
 BARE = "decode, scale and encode in a loop"
 READER = "a reader, to Kafka"
@@ -78,7 +80,7 @@ def beyond(read: Callable[[Path], Work], files: tuple[Path, Path]) -> Work:
     """What the longer file takes beyond the shorter one: frames alone, without a process's start and end."""
     short, long = (read(file) for file in files)
     spent = {name: seconds - short.cpu_s[name] for name, seconds in long.cpu_s.items()}
-    return Work(long.items - short.items, long.seconds - short.seconds, spent)
+    return Work(long.items - short.items, long.seconds - short.seconds, spent, long.memory_mb)
 
 
 def _cpu(samples: Sequence[Sample], process: str) -> list[Sample]:
@@ -105,32 +107,43 @@ def _read(bench: Bench, kafka: Kafka, file: Path, frames: int, number: int) -> W
     begun, before = time.perf_counter(), _children_s()
     reader = ReaderProcess(start, 60.0)
     try:
-        alive = 0.0
-        while (death := reader.poll()) is None:
-            if time.monotonic() - alive > ALIVE_S:
-                alive = time.monotonic()
-                reader.alive()
-            time.sleep(0.01)
-    except BaseException:
+        with Usage({"reader": reader.pid}) as watched:
+            death = _ended(reader)
+    finally:
         reader.end(0.0)
-        raise
     seconds = time.perf_counter() - begun
     used = _children_s() - before
     published = end_offset(settings, topic, start.partition) - offset - BEGIN_AND_END
     if not death.ended or published != frames:
         raise Failed(f"the reader of {file.name} published {published} of {frames} frames: {death.crash}")
-    return Work(frames, seconds, {"reader": used})
+    return Work(frames, seconds, {"reader": used}, watched.memory_mb)
+
+
+def _ended(reader: ReaderProcess) -> Death:
+    """How it ended, having renewed its lease until then, as a host does."""
+    alive = 0.0
+    while (death := reader.poll()) is None:
+        if time.monotonic() - alive > ALIVE_S:
+            alive = time.monotonic()
+            reader.alive()
+        time.sleep(0.01)
+    return death
 
 
 def _bare(file: Path) -> Work:
     begun, before = time.perf_counter(), _children_s()
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.work.decoding", str(file)], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "benchmarks.work.decoding", str(file)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        with Usage({"loop": process.pid}) as watched:
+            said, why = process.communicate()
+    finally:
+        process.kill()
+        process.wait()
     seconds = time.perf_counter() - begun
-    if done.returncode:
-        raise Failed(f"the bare loop over {file.name}: {done.stderr.strip()[-500:]}")
-    return Work(int(done.stdout), seconds, {"loop": _children_s() - before})
+    if process.returncode:
+        raise Failed(f"the bare loop over {file.name}: {why.strip()[-500:]}")
+    return Work(int(said), seconds, {"loop": _children_s() - before}, watched.memory_mb)
 
 
 def _children_s() -> float:

@@ -13,6 +13,7 @@ from benchmarks.parts import broker
 from benchmarks.rawloop import work_of
 from benchmarks.rounds import Side, Work, alternate
 from benchmarks.rows import Row, row
+from benchmarks.usage import Usage
 from core.kafka import ensure_topics
 from core.settings import Kafka, Settings
 
@@ -49,12 +50,18 @@ class Topics:
         kafka = self._fresh()
         self.clients.ask(what="frames, bare", prefix=kafka.prefix, count=records)
         if what == "read, bare":
-            return work_of(self.clients.ask(what=what, prefix=kafka.prefix, count=records))
+            with Usage({"client": self.clients.pid, "kafka": self._pid}) as used:
+                done = self.clients.ask(what=what, prefix=kafka.prefix, count=records)
+            return Work(records, done["seconds"], used.cpu_s, used.memory_mb)
         settings = Settings(data_dir=self._bench.folder / "stage", kafka=kafka)
         setup = {"settings": settings.model_dump(mode="json", include={"data_dir", "kafka"})}
-        with Child("benchmarks.work.counting", setup, self._bench.folder / "counting.log") as stage:
+        with (
+            Child("benchmarks.work.counting", setup, self._bench.folder / "counting.log") as stage,
+            Usage({"client": stage.pid, "kafka": self._pid}) as used,
+        ):
             done = stage.ask(count=records)
-        return Work(records, done["seconds"], {"stage": done["cpu_s"]})
+        # its processor time without its start
+        return Work(records, done["seconds"], {**used.cpu_s, "client": done["cpu_s"]}, used.memory_mb)
 
     def _fresh(self) -> Kafka:
         made = self._kafka.model_copy(update={"prefix": f"b{next(self._numbers)}."})

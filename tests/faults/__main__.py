@@ -12,6 +12,7 @@ import random
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -53,32 +54,53 @@ def main() -> int:
     shared = Path(os.environ.get("SIGHTLINE_SHARED", ROOT.parent / "shared")).resolve()
     if not shared.is_dir():
         sys.exit(f"the test data is not at {shared}: set SIGHTLINE_SHARED to its folder")
-    begun = time.monotonic()
-    figures, peaks = Figures(), Peaks()
+    progress = Progress(chosen, time.monotonic())
     with tempfile.TemporaryDirectory(prefix="sightline-faults-", ignore_cleanup_errors=True) as folder:
         chance = random.Random(chosen.seed)
         dealt = deck(chance, chosen.only, chosen.kills, chosen.others)
         if dealt:
-            with standing(Path(folder) / "main") as rig, peaks.watching(rig):
-                service = Service(rig.url, shared)
-                campaign = Campaign(rig, service, chosen.seed, say)
-                figures = campaign.figures
-                campaign.prepare()
-                end = time.monotonic() + chosen.minutes * 60
-                while dealt and time.monotonic() < end:
-                    verdict = campaign.round(dealt)
-                    say(f"round {figures.rounds}: {'as promised' if verdict.good else verdict}; {len(dealt)} to go")
-                service.close()
+            _rounds(Path(folder) / "main", shared, dealt, progress)
         for name in chosen.special:
             say(name)
-            special.RUNS[name](Path(folder) / name, special.Course(shared, chosen.seed, figures, say))
-    minutes = (time.monotonic() - begun) / 60
-    text = report.section(figures, chosen.seed, minutes, f"python -m tests.faults --seed {chosen.seed}", peaks.table())
-    print(text)
-    if chosen.report:
-        report.write(chosen.report, text)
-    late = sum(tally.slow for tally in figures.tallies.values())
-    return 1 if figures.bad_rounds or late else 0
+            special.RUNS[name](Path(folder) / name, special.Course(shared, chosen.seed, progress.figures, say))
+            progress.tell()
+    print(progress.tell())
+    late = sum(tally.slow for tally in progress.figures.tallies.values())
+    return 1 if progress.figures.bad_rounds or late else 0
+
+
+@dataclass(slots=True)
+class Progress:
+    """What was asked for, and what has come of it so far."""
+
+    chosen: argparse.Namespace
+    begun: float
+    figures: Figures = field(default_factory=Figures)
+    peaks: Peaks = field(default_factory=Peaks)
+
+    def tell(self) -> str:
+        """The report's section, also written where it is wanted: whatever ends the run, its figures are kept."""
+        seed, minutes = self.chosen.seed, (time.monotonic() - self.begun) / 60
+        text = report.section(self.figures, seed, minutes, f"python -m tests.faults --seed {seed}", self.peaks.table())
+        if self.chosen.report:
+            report.write(self.chosen.report, text)
+        return text
+
+
+def _rounds(folder: Path, shared: Path, dealt: list[Fault], progress: Progress) -> None:
+    """Rounds until the deck is empty or the time is over."""
+    with standing(folder) as rig, progress.peaks.watching(rig):
+        service = Service(rig.url, shared)
+        campaign = Campaign(rig, service, progress.chosen.seed, say)
+        campaign.figures = progress.figures
+        campaign.prepare()
+        end = time.monotonic() + progress.chosen.minutes * 60
+        while dealt and time.monotonic() < end:
+            verdict = campaign.round(dealt)
+            held = "as promised" if verdict.good else str(verdict)
+            say(f"round {progress.figures.rounds}: {held}; {len(dealt)} to go")
+            progress.tell()
+        service.close()
 
 
 if __name__ == "__main__":

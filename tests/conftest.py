@@ -208,10 +208,10 @@ class RunningStack:
     env: dict[str, str]
 
 
-@pytest.fixture(scope="session")
-def stack(models_dir: Path, part_dir: Path) -> Iterator[RunningStack]:
+@contextmanager
+def running_stack(folder: Path, models_dir: Path) -> Iterator[RunningStack]:
     """Everything on this machine, started as a user does, in a folder and on ports of its own."""
-    settings = stack_settings(part_dir / "stack", models_dir)
+    settings = stack_settings(folder / "stack", models_dir)
     env = stack_env(settings)
     started = sightline(env, "up")
     assert started.returncode == 0, started.stdout + started.stderr
@@ -251,8 +251,12 @@ def stack_settings(data_dir: Path, models_dir: Path) -> Settings:
 
 
 def stack_env(settings: Settings) -> dict[str, str]:
-    """The variables of these settings."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("SIGHTLINE_")}
+    """The variables of these settings.
+
+    A stack's processes are not traced for coverage: it makes them half as fast, and each room's
+    own tests run the same code.
+    """
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("SIGHTLINE_", "COVERAGE_"))}
     return env | {
         "SIGHTLINE_DATA_DIR": str(settings.data_dir),
         "SIGHTLINE_KAFKA__PORT": str(settings.kafka.port),

@@ -6,6 +6,7 @@ the file to the outcome of its run, with a producer that acknowledges at once in
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import resource
 import select
@@ -273,6 +274,7 @@ def _read_and_exit(path: Path, settings: Settings, pipe: int, *, careful: bool) 
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
+        faulthandler.disable()  # pytest's writes elsewhere, and a crash here is expected
         os.write(pipe, msgspec.json.encode(read_here(path, settings, careful=careful)))
         code = 0
     except BaseException as error:

@@ -66,11 +66,13 @@ def test_a_killed_reader_gives_the_records_of_an_undisturbed_run(bench: Any, cli
     disturbed, quiet = bench.spec(clip), bench.spec(clip)
     bench.host()
     bench.publish(disturbed)
+    killed = 0
     for share in (100, 300):
         bench.until(progressed(bench, disturbed, share))
-        pids = reader_pids()
-        assert len(pids) == 1, "still reading when it is killed"
-        os.kill(pids[0], signal.SIGKILL)
+        for pid in reader_pids():  # none when the reader was so far ahead of us that it has ended
+            os.kill(pid, signal.SIGKILL)
+            killed += 1
+    assert killed, "nothing was disturbed"
     bench.wait_ended(disturbed)
     bench.publish(quiet)
     bench.wait_ended(quiet)

@@ -170,10 +170,14 @@ def delete_topic(kafka: Kafka, topic: str) -> None:
 
 
 def members(kafka: Kafka, group: str) -> int:
-    """Members that hold partitions."""
+    """Members that hold partitions; -1 when a broker that is busy has not told."""
     client = admin(kafka)
     (future,) = client.describe_consumer_groups([kafka.prefix + group]).values()
-    return len([member for member in future.result(30).members if member.assignment.topic_partitions])
+    try:
+        described = future.result(30)
+    except TimeoutError:
+        return -1
+    return len([member for member in described.members if member.assignment.topic_partitions])
 
 
 def commit(kafka: Kafka, group: str, topic: str, offsets: Mapping[int, int]) -> None:

@@ -7,7 +7,6 @@ crash of a decoder ends this process and nothing else.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import signal
@@ -25,6 +24,7 @@ from core.errors import ClientError, FatalError, TransientError
 from core.local_files import is_local
 from core.log import configure, get
 from core.messages import IngestCounts, RunBegin, RunEnd, StreamSpec, VideoInfo
+from core.parent import die_with_parent
 from core.settings import Settings
 from core.topics import Topics
 from ingest.backlog import Backlog, DetectLag
@@ -44,7 +44,6 @@ from ingest.sources import forget_source, open_source
 log = get(__name__)
 Ended = Literal["done", "failure", "stop"]
 PRODUCER_KB = 32 * 1024
-PR_SET_PDEATHSIG = 1
 LIVE_SHARE = 0.9
 """Of a live partition's bound; what Kafka removes, it removes a whole segment at a time."""
 
@@ -265,12 +264,6 @@ def lines_of(descriptor: int) -> Iterator[bytes]:
         yield from lines
 
 
-def die_with_parent() -> None:
-    """Where the system can, end when the host does: two readers of one camera must never be."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def bound_memory(mebibytes: int) -> None:
     """Where the system can, refuse this process more private memory: what a file makes of it is its own loss."""
     if sys.platform == "linux":
@@ -279,7 +272,7 @@ def bound_memory(mebibytes: int) -> None:
 
 def main() -> int:
     """Run one reader; see `ingest.protocol` for the exit codes."""
-    die_with_parent()
+    die_with_parent()  # two readers of one camera must never be
     lines = lines_of(sys.stdin.fileno())
     start = decode_start(next(lines))
     settings = Settings(**start.settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -12,6 +13,7 @@ from prometheus_client import multiprocess
 
 from core import log
 from core.errors import SightlineError
+from core.parent import die_with_parent
 from core.settings import Settings
 from query_api.app import create_app
 from query_api.connect import close, connect
@@ -78,6 +80,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "graceful_timeout": GRACE_S,
             "timeout": 120,
             "proc_name": "sightline-query",
+            "post_fork": _end_with_the_first,
             "child_exit": _forget_worker,
         }.items():
             self.cfg.set(name, value)
@@ -85,6 +88,11 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def load(self) -> Service:
         """The ASGI application of a worker."""
         return Service(self._settings)
+
+
+def _end_with_the_first(_server: Any, _worker: Any) -> None:
+    """A worker whose first process was killed would serve on, and keep the port from the one that follows."""
+    die_with_parent(signal.SIGTERM)
 
 
 def _forget_worker(_: Any, worker: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -19,7 +20,7 @@ from tests.conftest import ROOT
 from tests.faults import report, special
 from tests.faults.campaign import Campaign, Figures
 from tests.faults.faults import Fault, catalogue
-from tests.faults.load import Service
+from tests.faults.load import LONG_STREAMS, Service
 from tests.faults.memory import Peaks
 from tests.faults.rig import standing
 
@@ -42,6 +43,7 @@ def say(line: str) -> None:
 
 def main() -> int:
     """Run it; 0 when every promise held."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=90.0, help="no new round after so many")
@@ -91,7 +93,7 @@ def _rounds(folder: Path, shared: Path, dealt: list[Fault], progress: Progress) 
     """Rounds until the deck is empty or the time is over."""
     with standing(folder) as rig, progress.peaks.watching(rig):
         service = Service(rig.url, shared)
-        campaign = Campaign(rig, service, progress.chosen.seed, say)
+        campaign = Campaign(rig, service, progress.chosen.seed, say, streams=LONG_STREAMS)
         campaign.figures = progress.figures
         campaign.prepare()
         end = time.monotonic() + progress.chosen.minutes * 60

@@ -147,7 +147,7 @@ class Campaign:
                 if not running:
                     break
                 fault = deck.pop()
-                over = begun + min(live[stream].seconds for stream in running)
+                over = begun + min(live[stream].lasts_s for stream in running)
                 done.append((fault, self._strike(fault, running, over)))
                 if all(self._service.task(task)["state"] == "done" for task in batch):
                     self._submit(batch)
@@ -178,7 +178,7 @@ class Campaign:
     def _running(self, live: Mapping[StreamId, Clip], begun: float) -> list[StreamId]:
         """The streams that go on long enough to show a recovery."""
         age = time.monotonic() - begun
-        return [stream for stream, clip in live.items() if clip.seconds - age > RECOVERY_S]
+        return [stream for stream, clip in live.items() if clip.lasts_s - age > RECOVERY_S]
 
     def _strike(self, fault: Fault, running: Sequence[StreamId], over: float) -> float | None:
         pulse = Pulse(self._rig.settings, running, over)
@@ -187,7 +187,7 @@ class Campaign:
             return None
         begun = time.monotonic()
         if fault.process == "query":
-            until(self._service.alive, "the query service answers")
+            until(lambda: self._rig.serves() and self._service.alive(), "the query service answers")
             seconds: float | None = time.monotonic() - begun
         else:
             seconds = pulse.recovery_s(fault.process, begun, PATIENCE_S)

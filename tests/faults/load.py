@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +28,8 @@ class Clip:
     Attributes:
         fps: 0: every frame.
         parameters: of `object_detection`.
-        seconds: how long it plays; 0 where nobody asks.
+        seconds: how long it plays once; 0 where nobody asks.
+        times: played so often in a row, as one file.
     """
 
     file: str
@@ -34,6 +37,12 @@ class Clip:
     parameters: tuple[tuple[str, Any], ...] = ()
     analytics: tuple[str, ...] = ("object_detection",)
     seconds: float = 0.0
+    times: int = 1
+
+    @property
+    def lasts_s(self) -> float:
+        """How long it plays."""
+        return self.seconds * self.times
 
     @property
     def name(self) -> str:
@@ -75,6 +84,16 @@ STREAMS = (
     Clip("data/videos/intel/bottle-detection.mp4", fps=5.0, parameters=ANY, seconds=39.8),
     Clip("data/videos/iscc/demo.mkv", fps=5.0, parameters=ANY, seconds=60.1),
 )
+LONG_STREAMS = tuple(replace(clip, times=times) for clip, times in zip(STREAMS, (6, 5, 3), strict=True))
+"""For some three minutes, so that a round has many faults."""
+
+
+def played(file: Path, times: int, folder: Path) -> Path:
+    """The video so often in a row, its packets as they are."""
+    target = folder / file.name
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-stream_loop", str(times - 1), "-i", str(file), "-c", "copy"]
+    subprocess.run([*command, "-an", str(target)], check=True)
+    return target
 
 
 class Service:
@@ -87,9 +106,11 @@ class Service:
     def upload(self, clip: Clip) -> str:
         """The video's address; it goes with the task or stream that used it."""
         file = self._shared / clip.file
+        with tempfile.TemporaryDirectory() as folder:
+            content = (file if clip.times == 1 else played(file, clip.times, Path(folder))).read_bytes()
         headers = {"Content-Type": "application/octet-stream"}
         send = partial(
-            self._http.post, "/query/v1/videos", params={"name": file.name}, content=file.read_bytes(), headers=headers
+            self._http.post, "/query/v1/videos", params={"name": file.name}, content=content, headers=headers
         )
         url: str = self._insist(send).json()["url"]
         return url

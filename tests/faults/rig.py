@@ -108,6 +108,17 @@ class Rig:
             return None
         return found.pid if found and found.pid else None
 
+    def serves(self) -> bool:
+        """Whether the query service that the supervisor knows, not one that it has lost, holds the port."""
+        pid = self.pid("query")
+        port = self.settings.query.port
+        mine = set(family(pid)) if pid else set()
+        return any(
+            found.pid in mine and found.laddr.port == port and found.status == psutil.CONN_LISTEN
+            for found in psutil.net_connections("tcp")
+            if found.laddr
+        )
+
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int | None:
         """Send a signal to a process; None when it does not run just now."""
         pid = self.pid(name)

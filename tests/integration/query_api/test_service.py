@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import psutil
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -198,6 +199,15 @@ def test_sigterm_lets_answers_finish_and_exits_well(served: Served) -> None:
     assert served.process.wait(40) == 0, served.log.read_text()
     assert statuses == [200]
     assert "Traceback" not in served.log.read_text()
+
+
+def test_workers_end_with_a_first_process_that_is_killed_and_free_its_port(served: Served) -> None:
+    workers = psutil.Process(served.process.pid).children(recursive=True)
+    served.process.kill()
+    _, alive = psutil.wait_procs(workers, 20)
+    assert workers and not alive
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", served.settings.query.port)) != 0
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(served: Served) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -162,7 +161,8 @@ def test_what_is_bad_is_put_aside_with_its_origin_and_what_is_good_comes_through
         letters.read(2.0)
         out.until(lambda messages: len(messages) >= BAD + len(streams) * (FRAMES + 2), "every record of detections")
         out.read(2.0)
-    assert Counter(origin_of(letter) for letter in letters.messages) == Counter(expected)
+    # a worker that was thrown out of its group for a while may put the same letter aside again
+    assert {origin_of(letter) for letter in letters.messages} == expected
     for letter in letters.messages:
         assert b"BadMessage: " in dict(letter.headers())["reason"]
     analytics = AnalyticsStore.connect(settings)

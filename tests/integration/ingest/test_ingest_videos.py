@@ -31,9 +31,10 @@ def files_under(folder: Path) -> list[Path]:
 
 
 @pytest.mark.timeout(600)
-def test_every_video_gives_the_frames_that_ffprobe_counts(bench: Any, shared: Path) -> None:
-    videos = files_under(shared / "data" / "videos")
-    assert len(videos) > 40
+def test_a_video_gives_the_frames_that_ffprobe_counts(bench: Any, shared: Path) -> None:
+    # long ones of one kind are left to tests/integration/stack, where every video is read
+    videos = [v for v in files_under(shared / "data" / "videos") if v.parent.name not in ("iscc", "asl_gestures")]
+    assert len(videos) > 25
     specs = {path: bench.spec(path) for path in videos}
     bench.publish(*specs.values())
     bench.host()

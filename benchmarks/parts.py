@@ -21,6 +21,7 @@ from infra.cli.query_service import QueryService
 from infra.clickhouse import library
 from infra.kafka import jars
 from infra.stack.places import Places
+from infra.stack.readiness import models_answer
 from infra.stack.supervisor import StoppedAnswering, Supervisor
 from tests.conftest import PARTS, free_ports, listens, served, sightline, stack_env, stack_settings
 
@@ -93,8 +94,10 @@ def model_server(folder: Path, *names: str) -> Iterator[tuple[Models, int]]:
     # as the stack starts it
     own = {"MALLOC_ARENA_MAX": "8", "TF_CPP_MIN_LOG_LEVEL": "2"}
     variables = {"SIGHTLINE_MODELS__PORT": str(port), "SIGHTLINE_MODELS__DIR": str(zoo), **own}
-    with part("inference.server", folder / "models", variables, lambda: listens(port)) as pid:
-        yield Models(port=port, dir=zoo), pid
+    models = Models(port=port, dir=zoo)
+    asked = Settings(models=models)
+    with part("inference.server", folder / "models", variables, lambda: models_answer(asked, *names)) as pid:
+        yield models, pid
 
 
 @contextmanager

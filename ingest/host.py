@@ -18,7 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from core import kafka as clients
 from core.bounds import check_key
-from core.errors import BadMessage, BrokerUnavailable
+from core.errors import BadMessage, BrokerUnavailable, FatalError
 from core.log import get
 from core.messages import StreamSpec, decode_spec
 from core.metrics import counter, gauge
@@ -66,10 +66,20 @@ class Stream:
 
 
 class Host:
-    """The streams of some partitions, and what runs for them. All methods are for one thread."""
+    """The streams of some partitions, and what runs for them. All methods are for one thread.
+
+    Args:
+        instance: makes the membership static, so that a restart within the session costs no
+            rebalance; no two living hosts of a machine may have the same. None: dynamic.
+    """
 
     def __init__(
-        self, settings: Settings, launch: Launch = ReaderProcess, now: Callable[[], float] = time.monotonic
+        self,
+        settings: Settings,
+        launch: Launch = ReaderProcess,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        instance: str | None = None,
     ) -> None:
         kafka = settings.kafka
         self.name = f"{socket.gethostname()}-{os.getpid()}"
@@ -95,6 +105,7 @@ class Host:
                 "session.timeout.ms": SESSION_MS,
                 "partition.assignment.strategy": "cooperative-sticky",
                 "allow.auto.create.topics": False,
+                **({} if instance is None else {"group.instance.id": f"ingest-{socket.gethostname()}-{instance}"}),
             },
         )
 
@@ -169,8 +180,10 @@ class Host:
     # -- definitions
 
     def _hear(self, message: Message) -> None:
-        key, partition = message.key(), message.partition()
-        if message.error() is not None or key is None or partition is None or partition not in self._held:
+        problem, key, partition = message.error(), message.key(), message.partition()
+        if problem is not None and problem.fatal():
+            raise FatalError(f"this host has no place in its group any more: {problem}")
+        if problem is not None or key is None or partition is None or partition not in self._held:
             return
         try:
             spec = definition(key, message.value())

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import grpc
 import pytest
 
 from core.settings import Models, Settings
 from inference.cards import list_cards
 from inference.fetch import fetch_all, write_server_config
+from infra.stack.readiness import models_answer
 
 ROOT = Path(__file__).parent.parent
 START_S = 120.0
@@ -74,13 +74,11 @@ def part_of_zoo(models_dir: Path, folder: Path, *names: str) -> Path:
 
 
 def _wait(process: subprocess.Popen[bytes], models: Models, log: Path) -> None:
+    """Until every model is loaded."""
     until = time.monotonic() + START_S
-    with grpc.insecure_channel(models.addresses[0]) as channel:
-        ready = grpc.channel_ready_future(channel)
-        while True:
-            try:
-                ready.result(0.2)
-                return
-            except grpc.FutureTimeoutError:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < until, "the model server does not answer\n" + log.read_text()
+    assert models.dir is not None
+    names = [card.name for card in list_cards(models.dir)]
+    while not models_answer(Settings(models=models), *names):
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < until, "the model server does not answer\n" + log.read_text()
+        time.sleep(0.2)

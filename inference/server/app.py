@@ -31,14 +31,17 @@ GRACE_S = 10.0
 
 
 async def serve(settings: Settings) -> None:
-    """Load, warm up, then answer until SIGTERM or SIGINT. Raises FatalError when it cannot begin."""
+    """Load, warm up, then answer until SIGTERM or SIGINT. Raises FatalError when it cannot begin.
+
+    It answers as soon as the models are there that every frame needs; the others follow.
+    """
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     reduced = machine.configure(tf, settings.models)
     batching = parse_batching(_read(settings.models_dir / BATCHING_FILE))
     versions = Versions(lambda folder, key: Loaded(folder, key, batching))
-    await asyncio.to_thread(_first_load, versions, settings.models_dir)
+    await asyncio.to_thread(_first_load, versions, settings)
     server = _server(versions, batching)
     address = f"{settings.models.host}:{settings.models.port}"
     _bind(server, address)
@@ -47,6 +50,7 @@ async def serve(settings: Settings) -> None:
     poll = asyncio.create_task(_poll(versions))
     await stopped.wait()
     poll.cancel()
+    versions.end()
     await server.stop(GRACE_S)
 
 
@@ -57,9 +61,12 @@ def _read(path: Path) -> str:
         raise SetupError(f"{path} cannot be read; `sightline models fetch` writes it") from error
 
 
-def _first_load(versions: Versions, models_dir: Path) -> None:
-    versions.follow(parse_models(_read(models_dir / MODELS_FILE)))
-    for name in versions.names():
+def _first_load(versions: Versions, settings: Settings) -> None:
+    config = parse_models(_read(settings.models_dir / MODELS_FILE))
+    every = {model.name for model in config.model_config_list.config}
+    needed = every & {settings.models.detector, settings.models.embedder} or every
+    versions.follow(config, needed)
+    for name in sorted(needed):
         known = versions.states(name)
         if not any(version.state == ModelVersionStatus.AVAILABLE for version in known):
             why = next((version.error for version in known if version.error), "its folder has no version")
@@ -91,7 +98,7 @@ def _taken(address: str) -> FatalError:
 
 
 async def _poll(versions: Versions) -> None:
-    """A new version folder is served without a restart."""
+    """Load what is not loaded yet; after that, a new version folder is served without a restart."""
     while True:
-        await asyncio.sleep(POLL_S)
         await asyncio.to_thread(versions.refresh)
+        await asyncio.sleep(POLL_S)

@@ -30,7 +30,7 @@ from inference.protos import (
 )
 from inference.server.gate import Gate, GateFull
 from inference.server.loaded import DEFAULT_SIGNATURE, WrongRequest
-from inference.server.versions import UnknownModel, Versions
+from inference.server.versions import StillLoading, UnknownModel, Versions
 from inference.serving_config import check_models
 from inference.wire import LANE_KEY, MAX_MESSAGE_BYTES, URGENCY
 
@@ -145,6 +145,9 @@ async def _mapped(context: Context, work: Any) -> Any:
         return await work
     except UnknownModel as error:
         await _abort(context, grpc.StatusCode.NOT_FOUND, str(error))
+    except StillLoading as error:
+        # busy with it, not away: a caller's circuit breaker must not shut the other models off
+        await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
     except WrongRequest as error:
         await _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
     except tf.errors.OpError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -23,6 +23,10 @@ _SHOWN = 8  # ended versions whose state is remembered, per model
 
 class UnknownModel(LookupError):
     """No such model, version or label is served."""
+
+
+class StillLoading(LookupError):
+    """It will be served in a moment."""
 
 
 @dataclass(slots=True)
@@ -47,6 +51,7 @@ class Version:
 class _Model:
     config: ModelConfig
     versions: dict[int, Version] = field(default_factory=dict)
+    looked: bool = False
 
 
 class Versions:
@@ -62,12 +67,17 @@ class Versions:
         self._models: dict[str, _Model] = {}
         self._lock = threading.Lock()
         self._one_change = threading.Lock()
+        self._ending = threading.Event()
         self._unused = threading.Condition(self._lock)
         self._numbers = count()
         self._log = log.get(__name__)
 
-    def follow(self, config: ModelServerConfig) -> None:
-        """Serve the models of `config` and no others; blocks until their versions are loaded or have failed."""
+    def follow(self, config: ModelServerConfig, only: Collection[str] | None = None) -> None:
+        """Serve the models of `config` and no others; blocks until their versions are loaded or have failed.
+
+        Args:
+            only: models to load now; the others are loaded by the next `refresh`. None: all.
+        """
         with self._one_change:
             wanted = {model.name: model for model in config.model_config_list.config}
             with self._lock:
@@ -82,12 +92,16 @@ class Versions:
                 gone = [(name, self._models.pop(name)) for name in set(self._models) - set(wanted)]
                 for name, entry in gone:
                     self._retire(name, entry.versions.values())
-            self._refresh()
+            self._refresh(self.names() if only is None else [name for name in self.names() if name in only])
 
     def refresh(self) -> None:
         """Look for new and removed version folders, and load or let go accordingly; blocks."""
         with self._one_change:
-            self._refresh()
+            self._refresh(self.names())
+
+    def end(self) -> None:
+        """Load nothing more."""
+        self._ending.set()
 
     def states(self, name: str) -> list[Version]:
         """All known versions, newest first. Raises UnknownModel."""
@@ -101,7 +115,10 @@ class Versions:
 
     @contextmanager
     def use(self, name: str, number: int | None = None, label: str = "") -> Iterator[tuple[int, Loaded]]:
-        """A loaded version, kept while it is used; the newest unless one is named. Raises UnknownModel."""
+        """A loaded version, kept while it is used; the newest unless one is named.
+
+        Raises UnknownModel, StillLoading.
+        """
         with self._lock:
             version = self._choose(name, number, label)
             loaded = version.model
@@ -129,20 +146,25 @@ class Versions:
         ready = {n: v for n, v in model.versions.items() if v.state == State.AVAILABLE}
         if number is None and ready:
             number = max(ready)
+        if number not in ready and _will_come(model, number):
+            raise StillLoading(f"model {name!r} is being loaded")
         if number is None or number not in ready:
             which = f"version {number}" if number is not None else "any version"
             raise UnknownModel(f"model {name!r} is not available in {which}")
         return ready[number]
 
-    def _refresh(self) -> None:
-        for name in self.names():
+    def _refresh(self, names: Iterable[str]) -> None:
+        for name in names:
             with self._lock:
                 entry = self._models[name]
+                entry.looked = True
                 present = found(Path(entry.config.base_path))
                 wanted = chosen(entry.config, present)
                 fresh = [Version(number, present[number]) for number in wanted if self._is_new(entry, number)]
                 entry.versions.update({version.number: version for version in fresh})
             for version in fresh:
+                if self._ending.is_set():
+                    return
                 self._bring_up(name, version)
             with self._lock:
                 if any(entry.versions[number].model is not None for number in wanted):
@@ -184,6 +206,12 @@ class Versions:
         ended = sorted(number for number, version in entry.versions.items() if version.state == State.END)
         for number in ended[:-_SHOWN]:
             del entry.versions[number]
+
+
+def _will_come(model: _Model, number: int | None) -> bool:
+    """Whether a version, or any, is on its way."""
+    loading = {n for n, version in model.versions.items() if version.state in (State.START, State.LOADING)}
+    return not model.looked or (bool(loading) if number is None else number in loading)
 
 
 def found(base: Path) -> dict[int, Path]:

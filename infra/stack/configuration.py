@@ -70,7 +70,7 @@ def _program(process: Process, settings: Settings, places: Places) -> str:
     return _section(
         f"program:{process.name}",
         {
-            "command": shlex.join(process.command),
+            "command": shlex.join((*_standing_back(process.niceness), *process.command)),
             "autostart": "false",
             "autorestart": "true",
             "priority": process.stop_rank,
@@ -85,6 +85,10 @@ def _program(process: Process, settings: Settings, places: Places) -> str:
             **_environment(process, settings),
         },
     )
+
+
+def _standing_back(niceness: int) -> tuple[str, ...]:
+    return ("nice", "-n", str(niceness)) if niceness else ()
 
 
 def _environment(process: Process, settings: Settings) -> dict[str, object]:

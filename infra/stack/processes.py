@@ -36,6 +36,7 @@ class Process:
         stop_rank: those of a higher rank stop first.
         group: consumer group it works in, without the prefix; empty: none.
         environment: variables of its own.
+        niceness: how far it stands back when the cores are wanted, 0 to 19.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Process:
     group: str = ""
     listeners: tuple[Listener, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    niceness: int = 0
 
 
 def all_processes(settings: Settings) -> tuple[Process, ...]:
@@ -88,7 +90,7 @@ def workers(settings: Settings) -> tuple[Process, ...]:
         *(_worker(sink, 60) for sink in SINKS),
         *_several("analyse", 70, stack.analyse_workers),
         *_several("detect", 80, stack.detect_workers),
-        *(Process(name, _module("ingest"), 90, group="ingest") for name, _ in _numbered("ingest", stack.ingest_hosts)),
+        *_several("ingest", 90, stack.ingest_hosts),
     )
 
 
@@ -102,13 +104,15 @@ def _model_server(settings: Settings) -> Process:
     from inference.command import server_command  # noqa: PLC0415 - its room is not needed to show help
 
     port = Listener(settings.models.host, settings.models.port, "SIGHTLINE_MODELS__PORT")
-    # TensorFlow's threads allocate at once; two arenas would make them wait for each other
+    # TensorFlow's threads allocate at once; two arenas would make them wait for each other.
+    # It stands back: a worker that was killed must be there again in seconds, though frames wait
     return Process(
         "models",
         tuple(server_command(settings)),
         30,
         listeners=(port,),
         environment=(("MALLOC_ARENA_MAX", "8"), ("TF_CPP_MIN_LOG_LEVEL", "2")),
+        niceness=5,
     )
 
 
@@ -124,8 +128,8 @@ def _numbered(name: str, count: int) -> Iterator[tuple[str, int]]:
 
 
 def _worker(stage: str, stop_rank: int, name: str = "", number: int = 1) -> Process:
-    command = (*_module("streams_proc"), stage, "--instance", str(number))
-    return Process(name or stage, command, stop_rank, group=stage)
+    module = _module("ingest") if stage == "ingest" else (*_module("streams_proc"), stage)
+    return Process(name or stage, (*module, "--instance", str(number)), stop_rank, group=stage)
 
 
 def _module(name: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ def probe(process: Process, settings: Settings) -> Ready:
     probes: dict[str, Ready] = {
         "kafka": lambda: broker_answers(settings.kafka),
         "clickhouse": lambda: _answers(f"{settings.clickhouse_url}/ping"),
-        "models": lambda: _models(settings),
+        "models": lambda: models_answer(settings, settings.models.detector),
         "query": lambda: _answers(f"{query_url(settings)}/ready"),
     }
     if process.name in probes:
@@ -58,7 +58,8 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _models(settings: Settings) -> bool:
+def models_answer(settings: Settings, *names: str) -> bool:
+    """Whether the model server has loaded these models."""
     if not can_connect(settings.models.host, settings.models.port):
         return False
 
@@ -67,7 +68,7 @@ def _models(settings: Settings) -> bool:
 
         client = ModelClient(settings.models, settings.breaker, settings.models_dir)
         try:
-            return await client.version(settings.models.detector) > 0
+            return all([await client.ready(name) for name in names])
         except SightlineError:
             return False
         finally:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from inference.protos import ModelServerConfig, ModelVersionStatus
-from inference.server.versions import UnknownModel, Versions, chosen, found
+from inference.server.versions import StillLoading, UnknownModel, Versions, chosen, found
 
 AVAILABLE, END = ModelVersionStatus.AVAILABLE, ModelVersionStatus.END
 
@@ -87,6 +87,31 @@ def test_the_newest_answers_warmed_up(tmp_path: Path) -> None:
         assert (number, model.folder) == (2, tmp_path / "2")
         assert model.warm  # type: ignore[attr-defined]
     assert states(server, "m") == {2: AVAILABLE}
+
+
+def test_models_that_can_wait_are_said_to_be_on_their_way_until_they_are_there(tmp_path: Path) -> None:
+    put(tmp_path / "first", 1)
+    put(tmp_path / "later", 1)
+    server = versions()
+    server.follow(config(later=tmp_path / "later", first=tmp_path / "first"), ["first"])
+    with server.use("first") as (number, _):
+        assert number == 1
+    with pytest.raises(StillLoading, match="later"), server.use("later"):
+        pass
+    assert server.states("later") == []
+    server.refresh()
+    with server.use("later") as (number, _):
+        assert number == 1
+    with pytest.raises(UnknownModel, match="version 2"), server.use("later", 2):
+        pass
+
+
+def test_nothing_more_is_loaded_once_the_server_ends(tmp_path: Path) -> None:
+    put(tmp_path, 1)
+    server = versions()
+    server.end()
+    server.follow(config(m=tmp_path))
+    assert states(server, "m") == {1: ModelVersionStatus.START}
 
 
 def test_a_new_version_takes_over_and_the_old_one_is_let_go(tmp_path: Path) -> None:

@@ -57,6 +57,13 @@ def test_workers_are_as_many_as_the_settings_say() -> None:
     assert {"detect", "detect-2", "detect-3", "ingest", "ingest-2", "analyse"} <= set(found)
     assert found["detect-3"].command[-2:] == ("--instance", "3")
     assert found["detect-3"].group == "detect"
+    assert found["ingest-2"].command[-2:] == ("--instance", "2")
+
+
+def test_the_model_server_stands_back_for_a_worker_that_starts() -> None:
+    parser = configured(Settings())
+    commands = {name: parser[f"program:{name}"]["command"] for name in ONE_MACHINE}
+    assert [name for name, command in commands.items() if command.startswith("nice -n 5 ")] == ["models"]
 
 
 def test_frames_stop_at_their_source_first_and_the_broker_stops_last() -> None:

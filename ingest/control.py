@@ -1,4 +1,4 @@
-"""What the host tells a reader on its standard input, a word a line.
+"""What the host tells a reader, a word a line.
 
 ``alive`` renews the reader's lease: a host that lost its membership of the group falls silent, and
 the reader ends itself before another host begins the same stream. ``stop`` ends the run, ``suspend``

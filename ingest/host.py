@@ -28,7 +28,7 @@ from ingest.closer import Closer
 from ingest.offsets import bounds
 from ingest.progress import Checkpoint, ProgressLog
 from ingest.protocol import Start, settings_for_reader
-from ingest.reader_process import Death, ReaderProcess
+from ingest.reader_process import Death, ReaderProcess, prepare
 
 log = get(__name__)
 SESSION_MS = 10_000
@@ -81,6 +81,7 @@ class Host:
         *,
         instance: str | None = None,
     ) -> None:
+        prepare()
         kafka = settings.kafka
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self._settings = settings

@@ -1,4 +1,4 @@
-"""What a host and its readers say to each other: the start on standard input, reports on standard output."""
+"""What a host and its readers say to each other: the start and orders through a pipe, reports on standard output."""
 
 from __future__ import annotations
 

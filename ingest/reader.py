@@ -1,6 +1,6 @@
-"""One stream's process: decodes, encodes and publishes one run; `python -m ingest.reader`.
+"""One stream's process: decodes, encodes and publishes one run (`ingest.reader_process` starts it).
 
-It reads its start and its orders on standard input (`ingest.protocol`, `ingest.control`), reports on
+It reads its start and its orders from a pipe (`ingest.protocol`, `ingest.control`), reports on
 standard output, and ends with the run's records, last status and last checkpoint acknowledged. A
 crash of a decoder ends this process and nothing else.
 """
@@ -24,7 +24,6 @@ from core.errors import ClientError, FatalError, TransientError
 from core.local_files import is_local
 from core.log import configure, get
 from core.messages import IngestCounts, RunBegin, RunEnd, StreamSpec, VideoInfo
-from core.parent import die_with_parent
 from core.settings import Settings
 from core.topics import Topics
 from ingest.backlog import Backlog, DetectLag
@@ -270,10 +269,13 @@ def bound_memory(mebibytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (mebibytes * 1024**2,) * 2)
 
 
-def main() -> int:
-    """Run one reader; see `ingest.protocol` for the exit codes."""
-    die_with_parent()  # two readers of one camera must never be
-    lines = lines_of(sys.stdin.fileno())
+def main(orders: int) -> int:
+    """Run one reader; see `ingest.protocol` for the exit codes.
+
+    Args:
+        orders: descriptor from which it hears its host.
+    """
+    lines = lines_of(orders)
     start = decode_start(next(lines))
     settings = Settings(**start.settings)
     configure(settings.telemetry, "ingest")
@@ -290,7 +292,3 @@ def main() -> int:
         return EXIT_RETRY
     to_host(Report(control.beat + 1, ended=ended))
     return EXIT_SUSPENDED if ended is None else EXIT_ENDED
-
-
-if __name__ == "__main__":
-    sys.exit(main())

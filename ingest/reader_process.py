@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
-import subprocess
+import multiprocessing
+import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
 
 from core.log import get
 from core.messages import StreamSpec
+from core.process import be_called, die_with_parent
 from ingest.control import ALIVE
 from ingest.protocol import EXIT_ENDED, EXIT_RETRY, EXIT_SUSPENDED, Report, Start, decode_report, encode
 
 log = get(__name__)
-COMMAND = (sys.executable, "-m", "ingest.reader")
+Program = Callable[[int], int]
+"""Reads orders from a descriptor, writes reports to standard output, returns the exit code."""
+
+# a fork of a process that has loaded a reader's libraries begins at once; loading them takes seconds
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["ingest.reader_template"])
+
+
+def prepare() -> None:
+    """Start the process that readers are forked from, so that the first one need not wait for it."""
+    forkserver.ensure_running()
+
+
+def read(orders: int) -> int:
+    """A reader."""
+    from ingest.reader import main  # noqa: PLC0415 - the host itself never decodes
+
+    return main(orders)
+
+
+def _run(program: Program, orders: Connection, reports: Connection) -> None:
+    die_with_parent()  # two readers of one camera must never be
+    host = multiprocessing.parent_process()
+    if host is None or not host.is_alive():  # it ended before that was said
+        return
+    be_called("reader")
+    os.dup2(reports.fileno(), sys.stdout.fileno())
+    reports.close()
+    sys.exit(program(orders.fileno()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +72,7 @@ class ReaderProcess:
         self,
         start: Start,
         stall_s: float,
-        command: Sequence[str] = COMMAND,
+        program: Program = read,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.spec: StreamSpec = start.spec
@@ -52,7 +84,14 @@ class ReaderProcess:
         self._got_on_at = now()
         self._stalled = False
         self._ordered: str | None = None
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+        orders, say = _processes.Pipe(duplex=False)
+        hear, reports = _processes.Pipe(duplex=False)
+        self._orders = os.fdopen(os.dup(say.fileno()), "wb")
+        self._reports = os.fdopen(os.dup(hear.fileno()), "rb")
+        self._process = _processes.Process(target=_run, args=(program, orders, reports), daemon=True)
+        self._process.start()
+        for end in (orders, say, hear, reports):
+            end.close()
         self._listener = threading.Thread(target=self._listen, name="reports", daemon=True)
         self._listener.start()
         self._say(encode(start))
@@ -60,6 +99,7 @@ class ReaderProcess:
     @property
     def pid(self) -> int:
         """Of its process."""
+        assert self._process.pid is not None
         return self._process.pid
 
     @property
@@ -85,28 +125,27 @@ class ReaderProcess:
 
     def poll(self) -> Death | None:
         """How it ended; None while it runs."""
-        return None if self._process.poll() is None else self._death()
+        return None if self._process.exitcode is None else self._death()
 
     def end(self, timeout_s: float) -> Death:
         """Wait for its end, and force it after `timeout_s`."""
-        try:
-            self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
+        self._process.join(timeout_s)
+        if self._process.exitcode is None:
             self._process.kill()
-            self._process.wait()
+            self._process.join()
         return self._death()
 
     def _death(self) -> Death:
         self._listener.join(5.0)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                _close(pipe.close)
+        for pipe in (self._orders, self._reports):
+            _close(pipe.close)
         with self._lock:
             report = self._report
         return Death(report.ended is not None, self._crash(), report.decoded)
 
     def _crash(self) -> str | None:
-        code = self._process.returncode
+        code = self._process.exitcode
+        assert code is not None
         if self._stalled:
             return f"got no further for {self._stall_s:.0f} s"
         if code in {EXIT_ENDED, EXIT_SUSPENDED, EXIT_RETRY}:
@@ -114,8 +153,7 @@ class ReaderProcess:
         return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
     def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self._reports:
             report = decode_report(line)
             if report is None:
                 continue
@@ -125,10 +163,9 @@ class ReaderProcess:
                 self._report = report
 
     def _say(self, line: bytes) -> None:
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(line)
-            self._process.stdin.flush()
+            self._orders.write(line)
+            self._orders.flush()
         except (BrokenPipeError, ValueError, OSError):
             return
 

@@ -13,7 +13,7 @@ from prometheus_client import multiprocess
 
 from core import log
 from core.errors import SightlineError
-from core.parent import die_with_parent
+from core.process import die_with_parent
 from core.settings import Settings
 from query_api.app import create_app
 from query_api.connect import close, connect

@@ -100,7 +100,7 @@ class Rig:
         if name == "reader":
             host = self.pid("ingest")
             children = psutil.Process(host).children(recursive=True) if host else []
-            readers = [child for child in children if "ingest.reader" in " ".join(child.cmdline())]
+            readers = [child for child in children if child.name() == "reader"]
             return max(readers, key=lambda child: child.create_time()).pid if readers else None
         try:
             found = self.processes().get(name)

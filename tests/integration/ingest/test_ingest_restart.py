@@ -44,7 +44,7 @@ def without_repeats(frames: list[Frame]) -> list[Frame]:
 
 def reader_pids() -> list[int]:
     """Readers that this test process started, or that its hosts did."""
-    out = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(["ps", "-eo", "pid,ppid,comm"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in out.splitlines()[1:]]
     parents = {int(pid): int(ppid) for pid, ppid, *_ in rows}
 
@@ -55,7 +55,7 @@ def reader_pids() -> list[int]:
                 return True
         return False
 
-    return [int(pid) for pid, _, args in rows if "ingest.reader" in args and ours(int(pid))]
+    return [int(pid) for pid, _, name in rows if name == "reader" and ours(int(pid))]
 
 
 def progressed(bench: Any, spec: StreamSpec, frames: int) -> Callable[[], bool]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 from ingest_fakes import STREAM, FakeClock, spec
 
@@ -19,7 +23,7 @@ from ingest.ledger import Ledger
 from ingest.progress import Checkpoint
 from ingest.protocol import Report, Start, decode_report, decode_start, encode, settings_for_reader
 from ingest.reader import lines_of
-from ingest.reader_process import ReaderProcess
+from ingest.reader_process import Program, ReaderProcess
 from ingest.recover import BeginMark, FrameMark, Standing
 
 
@@ -145,23 +149,49 @@ def test_a_ledger_goes_on_from_the_counts_it_is_given() -> None:
 START = Start(spec(), 0, "host", {})
 
 
-def reader(script: str, stall_s: float = 60.0, now: FakeClock | None = None) -> ReaderProcess:
-    return ReaderProcess(START, stall_s, (sys.executable, "-c", script), now or FakeClock())
+def reader(program: Program, stall_s: float = 60.0, now: FakeClock | None = None) -> ReaderProcess:
+    return ReaderProcess(START, stall_s, program, now or FakeClock())
+
+
+def ends_well(orders: int) -> int:
+    next(lines_of(orders))
+    print('{"beat":1,"decoded":5,"ended":"done"}')
+    return 0
+
+
+def is_suspended(_: int) -> int:
+    return 3
+
+
+def wants_another_try(_: int) -> int:
+    return 75
+
+
+def raises(_: int) -> int:
+    raise ValueError("a decoder's")
+
+
+def crashes(_: int) -> int:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return 0
+
+
+def hangs(_: int) -> int:
+    time.sleep(600)
+    return 0
 
 
 def test_a_death_says_whether_the_run_ended_and_what_ended_the_process() -> None:
-    ended = 'import sys; sys.stdin.readline(); print(\'{"beat":1,"decoded":5,"ended":"done"}\')'
-    death = reader(ended).end(30)
+    death = reader(ends_well).end(30)
     assert (death.ended, death.crash, death.decoded) == (True, None, 5)
-    assert reader("raise SystemExit(3)").end(30).crash is None
-    assert reader("raise SystemExit(75)").end(30).crash is None
-    assert reader("raise SystemExit(1)").end(30).crash == "ended with exit code 1"
-    killed = reader("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)").end(30)
-    assert killed.crash == "was ended by signal 11"
+    assert reader(is_suspended).end(30).crash is None
+    assert reader(wants_another_try).end(30).crash is None
+    assert reader(raises).end(30).crash == "ended with exit code 1"
+    assert reader(crashes).end(30).crash == "was ended by signal 11"
 
 
 def test_orders_to_a_reader_that_is_gone_hurt_nobody() -> None:
-    gone = reader("raise SystemExit(3)")
+    gone = reader(is_suspended)
     gone.end(30)
     gone.alive()
     gone.order("stop")
@@ -171,7 +201,7 @@ def test_orders_to_a_reader_that_is_gone_hurt_nobody() -> None:
 
 
 def test_a_reader_that_does_not_end_in_time_is_ended() -> None:
-    deaf = reader("import time; time.sleep(600)")
+    deaf = reader(hangs)
     assert deaf.poll() is None
     deaf.order("suspend")
     assert deaf.end(0.01).crash == "was ended by signal 9"
@@ -179,10 +209,36 @@ def test_a_reader_that_does_not_end_in_time_is_ended() -> None:
 
 def test_a_reader_without_a_beat_is_ended() -> None:
     clock = FakeClock()
-    hung = reader("import time; time.sleep(600)", 5.0, clock)
+    hung = reader(hangs, 5.0, clock)
     clock.now += 4
     hung.alive()
     assert hung.poll() is None
     clock.now += 2
     hung.alive()
     assert hung.end(30).crash == "got no further for 5 s"
+
+
+HOST_OF_ONE = """
+import sys
+sys.path[:0] = {path!r}
+from test_control import START, hangs
+from ingest.reader_process import Program, ReaderProcess
+print(ReaderProcess(START, 60.0, hangs).pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_readers_end_with_their_host_however_that_ended() -> None:
+    script = HOST_OF_ONE.format(path=sys.path)
+    host = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert host.stdout is not None
+    assert host.stdin is not None
+    with host.stdin, host.stdout:
+        reader = psutil.Process(int(host.stdout.readline()))
+        template = reader.parent()
+        assert template is not None
+        host.kill()
+        host.wait()
+        psutil.wait_procs([reader, template], 10)
+    assert not reader.is_running()
+    assert not template.is_running()

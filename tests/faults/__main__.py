@@ -56,36 +56,47 @@ def main() -> int:
     shared = Path(os.environ.get("SIGHTLINE_SHARED", ROOT.parent / "shared")).resolve()
     if not shared.is_dir():
         sys.exit(f"the test data is not at {shared}: set SIGHTLINE_SHARED to its folder")
-    progress = Progress(chosen, time.monotonic())
+    rounds = Progress(chosen, "faults")
     with tempfile.TemporaryDirectory(prefix="sightline-faults-", ignore_cleanup_errors=True) as folder:
         chance = random.Random(chosen.seed)
         dealt = deck(chance, chosen.only, chosen.kills, chosen.others)
         if dealt:
-            _rounds(Path(folder) / "main", shared, dealt, progress)
+            _rounds(Path(folder) / "main", shared, dealt, rounds)
+        apart = Progress(chosen, "special")
         for name in chosen.special:
             say(name)
-            special.RUNS[name](Path(folder) / name, special.Course(shared, chosen.seed, progress.figures, say))
-            progress.tell()
-    print(progress.tell())
-    late = sum(tally.slow for tally in progress.figures.tallies.values())
-    return 1 if progress.figures.bad_rounds or late else 0
+            special.RUNS[name](Path(folder) / name, special.Course(shared, chosen.seed, apart.figures, say))
+            apart.tell()
+    done = [progress for progress in (rounds, apart) if progress.figures.rounds]
+    print(*(progress.tell() for progress in done), sep="\n\n")
+    return 0 if all(progress.good for progress in done) else 1
 
 
 @dataclass(slots=True)
 class Progress:
-    """What was asked for, and what has come of it so far."""
+    """What was asked for, and what has come of it so far.
+
+    Attributes:
+        mark: of its section in the report.
+    """
 
     chosen: argparse.Namespace
-    begun: float
+    mark: str
+    begun: float = field(default_factory=time.monotonic)
     figures: Figures = field(default_factory=Figures)
     peaks: Peaks = field(default_factory=Peaks)
+
+    @property
+    def good(self) -> bool:
+        """Whether every promise held."""
+        return not self.figures.bad_rounds and not any(tally.slow for tally in self.figures.tallies.values())
 
     def tell(self) -> str:
         """The report's section, also written where it is wanted: whatever ends the run, its figures are kept."""
         seed, minutes = self.chosen.seed, (time.monotonic() - self.begun) / 60
         text = report.section(self.figures, seed, minutes, f"python -m tests.faults --seed {seed}", self.peaks.table())
         if self.chosen.report:
-            report.write(self.chosen.report, text)
+            report.write(self.chosen.report, self.mark, text)
         return text
 
 

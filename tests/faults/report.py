@@ -11,8 +11,6 @@ from statistics import median
 
 from tests.faults.campaign import Figures
 
-BEGIN, END = "<!-- faults -->", "<!-- /faults -->"
-
 
 def table(figures: Figures) -> list[str]:
     """A Markdown table, a line for each kind of fault."""
@@ -51,9 +49,10 @@ def section(figures: Figures, seed: int, minutes: float, command: str, more: Seq
     return "\n".join(lines)
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, mark: str, text: str) -> None:
     """Put the section between its marks; the rest of the page stays."""
+    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
     page = path.read_text()
-    made, count = re.subn(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}\n{text}\n{END}", page, flags=re.DOTALL)
+    made, count = re.subn(f"{begin}.*?{end}", lambda _: f"{begin}\n{text}\n{end}", page, flags=re.DOTALL)
     assert count == 1, f"{path} has no place for the report"
     path.write_text(made)

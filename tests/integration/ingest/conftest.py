@@ -92,8 +92,8 @@ class Bench:
         self.hosts.append((host, thread))
         return host
 
-    def host_process(self) -> subprocess.Popen[bytes]:
-        """A host as it is deployed."""
+    def host_process(self, instance: int = 1) -> subprocess.Popen[bytes]:
+        """A host as it is deployed: its place in the group outlives it for a while."""
         dumped = self.settings.model_dump(mode="json")
         variables = {
             "SIGHTLINE_DATA_DIR": dumped["data_dir"],
@@ -101,9 +101,18 @@ class Bench:
             "SIGHTLINE_INGEST": msgspec.json.encode(dumped["ingest"]).decode(),
             "SIGHTLINE_MEDIA": msgspec.json.encode(dumped["media"]).decode(),
         }
-        process = subprocess.Popen([sys.executable, "-m", "ingest"], env={**os.environ, **variables})
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ingest", "--instance", str(instance)], env={**os.environ, **variables}
+        )
         self.processes.append(process)
         return process
+
+    def members(self) -> list[tuple[str, str | None]]:
+        """Of the hosts' group: member ids, and those that their hosts chose themselves."""
+        group = self.settings.kafka.prefix + "ingest"
+        client = clients.admin(self.settings.kafka)  # held until the answer is there
+        found = client.describe_consumer_groups([group])[group].result(10)
+        return [(member.member_id, member.group_instance_id) for member in found.members]
 
     def stop_hosts(self) -> None:
         for host, thread in self.hosts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from itertools import pairwise
@@ -89,12 +90,16 @@ def test_a_killed_host_takes_its_readers_along_and_the_next_goes_on(bench: Any, 
     host = bench.host_process()
     bench.publish(spec)
     bench.until(progressed(bench, spec, 100))
+    ((before, place),) = bench.members()
     host.kill()
     host.wait()
     assert not bench.ended(spec)
     bench.processes.remove(host)
     bench.host_process()
     bench.wait_ended(spec)
+    ((after, same),) = bench.members()
+    assert (after != before, same) == (True, place), "it takes the place of the one before, and waits for nobody"
+    assert place == f"ingest-{socket.gethostname()}-1"
     assert [f.seq for f in without_repeats(bench.frames(spec))] == list(range(600))
     assert bench.end(spec).counts.published == 600
 
@@ -109,7 +114,8 @@ def test_a_host_told_to_end_leaves_the_run_to_be_continued_without_a_repeat(benc
     bench.read(1.0)
     assert not bench.ended(spec)
     assert reader_pids() == []
-    bench.host()
+    bench.processes.remove(host)
+    bench.host_process()
     bench.wait_ended(spec)
     assert [f.seq for f in bench.frames(spec)] == list(range(600)), "all was acknowledged before it ended"
 

@@ -185,7 +185,7 @@ class Policy:
 
 
 _REPLAY = "python -m streams_proc {stage} --replay  # begins again with the first record that is still kept"
-_RETRY = Policy(Handling.RETRY, first_s=0.1, longest_s=5.0)
+_RETRY = Policy(Handling.RETRY, first_s=0.1, longest_s=2.0)
 _DEAD_LETTER = Policy(Handling.DEAD_LETTER)
 _STOP = Policy(Handling.STOP)
 _CLIENT = Policy(Handling.CLIENT_ERROR)
@@ -195,7 +195,7 @@ POLICIES: Mapping[type[SightlineError], Policy] = MappingProxyType(
         TransientError: _RETRY,
         BrokerUnavailable: _RETRY,
         ModelUnavailable: _RETRY,
-        CircuitOpen: Policy(Handling.RETRY, first_s=1.0, longest_s=5.0),  # it cannot close sooner for being asked
+        CircuitOpen: Policy(Handling.RETRY, first_s=1.0, longest_s=2.0),  # it cannot close sooner for being asked
         StoreUnavailable: _RETRY,
         PoisonError: _DEAD_LETTER,
         BadMessage: _DEAD_LETTER,

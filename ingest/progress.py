@@ -29,6 +29,8 @@ log = get(__name__)
 ANSWER_S = 4.0
 """Less than a reader's lease: a host that waits for the broker still renews it."""
 
+FETCH_WAIT_MS = 10
+
 State = Literal["running", "done", "failure", "stop"]
 
 
@@ -87,8 +89,9 @@ class ProgressLog:
 
     def __init__(self, kafka: Kafka) -> None:
         self._topic = Topics.of(kafka).ingest_progress
-        eof = {"enable.partition.eof": True}
-        self._connect = partial(clients.consumer, kafka, "ingest-progress", "ingest-progress-readers", **eof)
+        # a fetch that waits for more holds up the next look, at another partition, for as long
+        looks = {"enable.partition.eof": True, "fetch.wait.max.ms": FETCH_WAIT_MS}
+        self._connect = partial(clients.consumer, kafka, "ingest-progress", "ingest-progress-readers", **looks)
         self._consumer = self._connect()
         self._next: dict[int, int] = {}
         self._found: dict[int, dict[str, Checkpoint]] = {}
@@ -136,6 +139,7 @@ class ProgressLog:
                 position = message.offset() + 1
             elif message.error().code() == KafkaError._PARTITION_EOF:
                 position = high  # the last records before it have been compacted away
+        self._consumer.unassign()
         self._next[partition] = position
 
     def _note(self, partition: int, key: bytes | None, value: bytes | None) -> None:

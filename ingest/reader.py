@@ -43,6 +43,8 @@ from ingest.sources import forget_source, open_source
 log = get(__name__)
 Ended = Literal["done", "failure", "stop"]
 PRODUCER_KB = 32 * 1024
+BATCH_NICENESS = 5
+"""A file can wait for a camera, and for a process that starts again."""
 LIVE_SHARE = 0.9
 """Of a live partition's bound; what Kafka removes, it removes a whole segment at a time."""
 
@@ -280,6 +282,8 @@ def main(orders: int) -> int:
     settings = Settings(**start.settings)
     configure(settings.telemetry, "ingest")
     bound_memory(settings.ingest.reader_memory_mb)
+    if start.spec.lane == "batch":
+        os.nice(BATCH_NICENESS)
     control = Control(time.monotonic)
     signal.signal(signal.SIGTERM, lambda *_: control.tell("suspend"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from core import log
 from core.errors import ConfigError
@@ -22,6 +23,10 @@ from streams_proc.quiet import say_no_more
 from streams_proc.replay import replay
 from streams_proc.serve import run
 from streams_proc.stage import Handler, StatefulStage, StatelessStage
+
+if TYPE_CHECKING:
+    from warehouse.analytics import AnalyticsStore
+    from warehouse.embeddings import EmbeddingStore
 
 Process = Callable[[Settings, asyncio.Event, str | None], Awaitable[None]]
 MOST_RECORDS = 5000
@@ -36,16 +41,26 @@ async def control(settings: Settings, stopping: asyncio.Event, instance: str | N
     from streams_proc.status import StatusHandler
     from streams_proc.sweep import Sweep
     from streams_proc.trim import KafkaLogs, Trim
-    from warehouse.analytics import AnalyticsStore
     from warehouse.control.store import ControlStore
-    from warehouse.embeddings import EmbeddingStore
     from warehouse.media import MediaStore
 
     topics = Topics.of(settings.kafka)
     store, media = ControlStore.connect(settings), MediaStore.connect(settings)
-    # connected at the first sweep, so that statuses and the outbox do not wait for these stores
-    analytics = functools.cache(lambda: AnalyticsStore.connect(settings))
-    embeddings = functools.cache(lambda: EmbeddingStore.connect(settings))
+
+    # loaded and connected at the first sweep that needs them: statuses and the outbox do not wait for these stores
+
+    @functools.cache
+    def analytics() -> AnalyticsStore:
+        from warehouse.analytics import AnalyticsStore
+
+        return AnalyticsStore.connect(settings)
+
+    @functools.cache
+    def embeddings() -> EmbeddingStore:
+        from warehouse.embeddings import EmbeddingStore
+
+        return EmbeddingStore.connect(settings)
+
     erase = (
         lambda stream: analytics().delete_stream(stream),
         lambda stream: embeddings().delete_stream(stream),

@@ -112,7 +112,7 @@ def _model_server(settings: Settings) -> Process:
         30,
         listeners=(port,),
         environment=(("MALLOC_ARENA_MAX", "8"), ("TF_CPP_MIN_LOG_LEVEL", "2")),
-        niceness=5,
+        niceness=10,
     )
 
 

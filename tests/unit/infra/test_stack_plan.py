@@ -63,7 +63,7 @@ def test_workers_are_as_many_as_the_settings_say() -> None:
 def test_the_model_server_stands_back_for_a_worker_that_starts() -> None:
     parser = configured(Settings())
     commands = {name: parser[f"program:{name}"]["command"] for name in ONE_MACHINE}
-    assert [name for name, command in commands.items() if command.startswith("nice -n 5 ")] == ["models"]
+    assert [name for name, command in commands.items() if command.startswith("nice -n 10 ")] == ["models"]
 
 
 def test_frames_stop_at_their_source_first_and_the_broker_stops_last() -> None:

@@ -28,6 +28,8 @@ from inference.wire import CHANNEL_OPTIONS
 
 POLL_S = 1.0
 GRACE_S = 10.0
+QUIET_POLLS = 5
+"""Frames that have waited for a server that was killed go before models that nobody has asked for."""
 
 
 async def serve(settings: Settings) -> None:
@@ -42,12 +44,13 @@ async def serve(settings: Settings) -> None:
     batching = parse_batching(_read(settings.models_dir / BATCHING_FILE))
     versions = Versions(lambda folder, key: Loaded(folder, key, batching))
     await asyncio.to_thread(_first_load, versions, settings)
-    server = _server(versions, batching)
+    gate = _gate(batching)
+    server = _server(versions, gate, batching)
     address = f"{settings.models.host}:{settings.models.port}"
     _bind(server, address)
     await server.start()
     log.get(__name__).info("serving", address=address, models=versions.names(), bfloat16=reduced)
-    poll = asyncio.create_task(_poll(versions))
+    poll = asyncio.create_task(_poll(versions, gate))
     await stopped.wait()
     poll.cancel()
     versions.end()
@@ -73,10 +76,16 @@ def _first_load(versions: Versions, settings: Settings) -> None:
             raise ModelError(f"model {name} cannot be served: {why}")
 
 
-def _server(versions: Versions, batching: Batching) -> grpc.aio.Server:
-    running = batching.num_batch_threads * batching.max_batch_size
-    gate = Gate(running, batching.max_enqueued_batches * batching.max_batch_size)
-    workers = ThreadPoolExecutor(running, thread_name_prefix="predict")
+def _gate(batching: Batching) -> Gate:
+    return Gate(_at_once(batching), batching.max_enqueued_batches * batching.max_batch_size)
+
+
+def _at_once(batching: Batching) -> int:
+    return batching.num_batch_threads * batching.max_batch_size
+
+
+def _server(versions: Versions, gate: Gate, batching: Batching) -> grpc.aio.Server:
+    workers = ThreadPoolExecutor(_at_once(batching), thread_name_prefix="predict")
     server = grpc.aio.server(options=CHANNEL_OPTIONS)
     add_PredictionServiceServicer_to_server(PredictionService(versions, gate, workers), server)
     add_ModelServiceServicer_to_server(ModelService(versions), server)
@@ -97,8 +106,12 @@ def _taken(address: str) -> FatalError:
     return SetupError(f"{address} cannot be bound; SIGHTLINE_MODELS__PORT moves the model server to another port")
 
 
-async def _poll(versions: Versions) -> None:
-    """Load what is not loaded yet; after that, a new version folder is served without a restart."""
+async def _poll(versions: Versions, gate: Gate) -> None:
+    """Load what is not loaded yet when it is asked for or there is time; then look for new version folders."""
+    quiet = 0
+    while quiet < QUIET_POLLS and not versions.awaited:
+        await asyncio.sleep(POLL_S)
+        quiet = quiet + 1 if gate.idle else 0
     while True:
         await asyncio.to_thread(versions.refresh)
         await asyncio.sleep(POLL_S)

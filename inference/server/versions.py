@@ -68,6 +68,7 @@ class Versions:
         self._lock = threading.Lock()
         self._one_change = threading.Lock()
         self._ending = threading.Event()
+        self._asked = threading.Event()
         self._unused = threading.Condition(self._lock)
         self._numbers = count()
         self._log = log.get(__name__)
@@ -99,6 +100,11 @@ class Versions:
         with self._one_change:
             self._refresh(self.names())
 
+    @property
+    def awaited(self) -> bool:
+        """Whether someone has asked for a model that `follow` left for later."""
+        return self._asked.is_set()
+
     def end(self) -> None:
         """Load nothing more."""
         self._ending.set()
@@ -106,7 +112,10 @@ class Versions:
     def states(self, name: str) -> list[Version]:
         """All known versions, newest first. Raises UnknownModel."""
         with self._lock:
-            return sorted(self._model(name).versions.values(), key=lambda version: -version.number)
+            model = self._model(name)
+            if not model.looked:
+                self._asked.set()
+            return sorted(model.versions.values(), key=lambda version: -version.number)
 
     def names(self) -> list[str]:
         """Every model of the configuration."""
@@ -147,6 +156,7 @@ class Versions:
         if number is None and ready:
             number = max(ready)
         if number not in ready and _will_come(model, number):
+            self._asked.set()
             raise StillLoading(f"model {name!r} is being loaded")
         if number is None or number not in ready:
             which = f"version {number}" if number is not None else "any version"

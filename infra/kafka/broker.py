@@ -9,6 +9,7 @@ import subprocess
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from core.errors import SetupError
 from core.settings import Settings
@@ -26,11 +27,15 @@ class Layout:
     data: Path
     properties: Path
 
+    ARCHIVE: ClassVar[str] = "classes.jsa"
+    """Beside the jars: their classes as `infra.kafka.classes` has kept them."""
+
     @classmethod
     def of(cls, settings: Settings) -> Layout:
         """The folders under `data_dir`."""
         root = (settings.data_dir / "kafka").absolute()
-        return cls(lib_dir(settings).absolute(), root / "data", root / "server.properties")
+        # resolved: kept classes fit jars at the very paths that they were loaded from
+        return cls(lib_dir(settings).resolve(), root / "data", root / "server.properties")
 
 
 def java() -> str:
@@ -76,9 +81,9 @@ def properties(settings: Settings, data: Path) -> str:
         # groups form at once; members that are gone are noticed in seconds
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1000,
-        # a node that was killed may register again after this
-        "broker.session.timeout.ms": 6000,
-        "broker.heartbeat.interval.ms": 1000,
+        # a node that was killed may register again only after this
+        "broker.session.timeout.ms": 2000,
+        "broker.heartbeat.interval.ms": 400,
         # a small heap: the cleaner would take 128 MiB of it, producers a day's worth of state
         "log.cleaner.dedupe.buffer.size": 16 * 1024**2,
         "num.network.threads": 2,
@@ -114,4 +119,7 @@ def serve_command(java_path: str, layout: Layout, heap_mb: int) -> list[str]:
         "-Djava.awt.headless=true",
         f"-Dlog4j2.configurationFile={LOG4J}",
     ]
+    archive = layout.lib / layout.ARCHIVE
+    if archive.is_file():
+        options.append(f"-XX:SharedArchiveFile={archive}")
     return [java_path, *options, "-cp", f"{layout.lib}/*", "kafka.Kafka", str(layout.properties)]

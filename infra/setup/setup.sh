@@ -119,5 +119,6 @@ if ! python_is_current; then
     fills=.venv step "Python packages from $lock (about 3 GB, some minutes)" install_python_packages "$lock"
 fi
 step "Kafka's jars" .venv/bin/python -m infra.kafka.jars
+step "Kafka's classes" .venv/bin/python -m infra.kafka.classes
 step "ClickHouse's library" .venv/bin/python -m infra.clickhouse.library
 .venv/bin/sightline models fetch

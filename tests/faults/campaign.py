@@ -144,12 +144,13 @@ class Campaign:
             self._submit(batch)
             begun = self._reading(live)
             while deck and len(done) < most:
-                time.sleep(self._chance.uniform(0.5, 4.0))
                 running = self._running(live, begun)
                 if not running:
                     break
-                fault = deck.pop()
                 over = begun + min(live[stream].lasts_s for stream in running)
+                self._caught_up(running, over)
+                time.sleep(self._chance.uniform(0.0, 3.0))
+                fault = deck.pop()
                 done.append((fault, self._strike(fault, running, over)))
                 if all(self._service.task(task)["state"] == "done" for task in batch):
                     self._submit(batch)
@@ -181,6 +182,10 @@ class Campaign:
         """The streams that go on long enough to show a recovery."""
         age = time.monotonic() - begun
         return [stream for stream, clip in live.items() if clip.lasts_s - age > RECOVERY_S]
+
+    def _caught_up(self, running: Sequence[StreamId], over: float) -> None:
+        """Until the line is through with what the fault before has held up: the next one's recovery is its own."""
+        Pulse(self._rig.settings, running, over).recovery_s("all", time.monotonic(), PATIENCE_S)
 
     def _strike(self, fault: Fault, running: Sequence[StreamId], over: float) -> float | None:
         pulse = Pulse(self._rig.settings, running, over)

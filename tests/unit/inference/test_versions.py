@@ -96,8 +96,10 @@ def test_models_that_can_wait_are_said_to_be_on_their_way_until_they_are_there(t
     server.follow(config(later=tmp_path / "later", first=tmp_path / "first"), ["first"])
     with server.use("first") as (number, _):
         assert number == 1
+    assert not server.awaited
     with pytest.raises(StillLoading, match="later"), server.use("later"):
         pass
+    assert server.awaited
     assert server.states("later") == []
     server.refresh()
     with server.use("later") as (number, _):

@@ -189,12 +189,17 @@ class Campaign:
 
     def _strike(self, fault: Fault, running: Sequence[StreamId], over: float) -> float | None:
         pulse = Pulse(self._rig.settings, running, over)
+        service = self._rig.pid("query")
         if not fault.act(self._rig, self._chance):
             self._say(f"  {fault.name}: it does not run just now")
             return None
         begun = time.monotonic()
         if fault.process == "query":
-            until(lambda: self._rig.serves() and self._service.alive(), "the query service answers")
+            # for a moment the supervisor still knows the killed one, and its worker still answers
+            until(
+                lambda: self._rig.pid("query") != service and self._rig.serves() and self._service.alive(),
+                "another query service answers",
+            )
             seconds: float | None = time.monotonic() - begun
         else:
             seconds = pulse.recovery_s(fault.process, begun, PATIENCE_S)

@@ -668,6 +668,14 @@ INTAKE = (
         (READER_CLIENT,),
     ),
     Guard(
+        "readers end with their host",
+        "a host that was killed leaves readers behind, and its successor begins the same streams beside them",
+        "ingest/reader_process.py",
+        "    die_with_parent()  #",
+        "    #",
+        ("tests/unit/ingest/test_control.py::test_readers_end_with_their_host_however_that_ended",),
+    ),
+    Guard(
         "live gives up its oldest frame",
         "a camera that nobody reads fills the memory",
         "ingest/lanes.py",
@@ -722,6 +730,19 @@ ON_A_BROKER = (
         "        if record.offset > self.next:\n            raise GapError(",
         "        if record.offset < 0:\n            raise GapError(",
         (COUNTING + "test_records_deleted_under_a_stalled_worker_are_a_gap_that_ends_it",),
+        broker=True,
+    ),
+    Guard(
+        "a host keeps its place in the group",
+        "the streams of a host that was killed stand still until its session has ended, though it is there again",
+        "ingest/host.py",
+        """                **({} if instance is None else {"group.instance.id": """
+        """f"ingest-{socket.gethostname()}-{instance}"}),\n""",
+        "",
+        (
+            "tests/integration/ingest/test_ingest_restart.py::"
+            "test_a_killed_host_takes_its_readers_along_and_the_next_goes_on",
+        ),
         broker=True,
     ),
     Guard(

@@ -21,6 +21,10 @@ _log = log.get(__name__)
 class Embeddings(Protocol):
     """The part of `warehouse.embeddings.EmbeddingStore` that is written to. Blocking."""
 
+    def open(self) -> object:
+        """Load what takes seconds to load."""
+        ...
+
     def write(self, rows: Sequence[tuple[FrameTracks, View]]) -> None:
         """Views and their vectors."""
         ...
@@ -52,6 +56,10 @@ class LanceDbStore:
         count_rows("lancedb", "views", len(rows.messages))
         return poisoned
 
+    def open(self) -> None:
+        """Be ready for the first batch."""
+        self._embeddings.open()
+
     def maintain(self) -> None:
         """Put the tables in order when something was written since the last time."""
         with self._lock:
@@ -61,7 +69,8 @@ class LanceDbStore:
 
 
 async def maintain(store: LanceDbStore, every_s: float = MAINTAIN_S) -> None:
-    """Keep the tables in order, for ever."""
+    """Open them while the group is joined; then keep them in order, for ever."""
+    await asyncio.to_thread(store.open)
     while True:
         await asyncio.sleep(every_s)
         try:

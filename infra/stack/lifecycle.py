@@ -14,7 +14,7 @@ from core.errors import SetupError
 from core.settings import Settings
 from infra.stack import checks, configuration, leftovers
 from infra.stack.places import Places
-from infra.stack.processes import Process, all_processes, query, servers, stop_order, workers
+from infra.stack.processes import MODEL_SERVER, Process, all_processes, query, servers, stop_order, workers
 from infra.stack.readiness import Ready, probe
 from infra.stack.supervisor import StoppedAnswering, Supervisor, last_words
 
@@ -135,13 +135,16 @@ def _begin(settings: Settings, places: Places, supervisor: Supervisor) -> None:
 
 
 def _start(settings: Settings, places: Places, supervisor: Supervisor, watch: Watch) -> None:
-    """Servers first, together; what they keep; then whoever uses them."""
+    """Servers first, together; what they keep; then whoever uses them, while the models are still loading."""
     steps = _Steps(settings, places, supervisor, watch)
-    # each alone on the way to readiness would take longer, and none of them needs another
-    steps.start(servers(settings))
+    first = servers(settings)
+    models = [server for server in first if server.name == MODEL_SERVER]
+    rest = [*workers(settings), query(settings)]
+    steps.begin(first)
+    steps.wait([server for server in first if server not in models])
     migrate(settings, watch)
-    steps.start(workers(settings))
-    steps.start([query(settings)])
+    steps.begin(rest)
+    steps.wait([*models, *rest])
 
 
 def _topics(settings: Settings) -> None:
@@ -190,16 +193,21 @@ class _Steps:
         self._places = places
         self._supervisor = supervisor
         self._watch = watch
+        self._begun: dict[str, float] = {}
 
-    def start(self, processes: Sequence[Process]) -> None:
-        """Start these together and wait for each."""
-        begun = time.monotonic()
+    def begin(self, processes: Sequence[Process]) -> None:
+        """Start these together."""
         for process in processes:
             self._supervisor.start(process.name)
-        for process in processes:
-            self._wait(process, probe(process, self._settings), begun)
+            self._begun[process.name] = time.monotonic()
 
-    def _wait(self, process: Process, ready: Ready, begun: float) -> None:
+    def wait(self, processes: Sequence[Process]) -> None:
+        """Until each of these can be relied on."""
+        for process in processes:
+            self._wait(process, probe(process, self._settings))
+
+    def _wait(self, process: Process, ready: Ready) -> None:
+        begun = self._begun[process.name]
         exits: set[float] = set()
         while True:
             seconds = time.monotonic() - begun

@@ -10,6 +10,7 @@ from itertools import groupby
 from core.settings import Settings
 
 LAST_STARTED = 100
+MODEL_SERVER = "models"
 SINKS = ("sink-clickhouse", "sink-lancedb", "sink-media")
 
 
@@ -107,7 +108,7 @@ def _model_server(settings: Settings) -> Process:
     # TensorFlow's threads allocate at once; two arenas would make them wait for each other.
     # It stands back: a worker that was killed must be there again in seconds, though frames wait
     return Process(
-        "models",
+        MODEL_SERVER,
         tuple(server_command(settings)),
         30,
         listeners=(port,),

@@ -16,7 +16,7 @@ from core.ids import Run, Seq, StreamId
 from core.messages import FrameTracks, View
 from core.settings import LanceDb, Settings
 from tests.integration.warehouse.samples import START_MS, stream_id, view
-from warehouse import embeddings
+from warehouse import lance
 from warehouse.embeddings import EmbeddingStore
 
 A, B, C = stream_id(1), stream_id(2), stream_id(3)
@@ -254,12 +254,12 @@ def test_errors_are_of_the_tree(store: EmbeddingStore, settings: Settings, monke
         return call
 
     with pytest.raises(StoreUnavailable, match="disk"):
-        embeddings._again(failing(OSError("disk")))
-    assert len(tried) == embeddings.TRIES
+        lance._again(failing(OSError("disk")))
+    assert len(tried) == lance.TRIES
     with pytest.raises(FatalError, match="LanceDB"):
-        embeddings._again(failing(ValueError("schema")))
+        lance._again(failing(ValueError("schema")))
     with pytest.raises(InvalidInput):
-        embeddings._again(failing(InvalidInput("x")))
-    monkeypatch.setattr(store, "_database", type("D", (), {"open_table": failing(ValueError("other"))})())
+        lance._again(failing(InvalidInput("x")))
+    monkeypatch.setattr(store.open(), "_database", type("D", (), {"open_table": failing(ValueError("other"))})())
     with pytest.raises(TypeError):
         store.count("face")

@@ -61,6 +61,7 @@ class FakeStore:
         self.bad: set[int] = set()
         self.down = 0
         self.maintained = 0
+        self.opened = 0
 
     def _write(self, kind: str, rows: Sequence[FrameDetections | FrameTracks | Event]) -> None:
         if self.down:
@@ -78,6 +79,9 @@ class FakeStore:
 
     def write_events(self, rows: Sequence[Event]) -> None:
         self._write("events", rows)
+
+    def open(self) -> None:
+        self.opened += 1
 
     def write(self, rows: Sequence[tuple[FrameTracks, View]]) -> None:
         self._write("views", [tracks for tracks, _ in rows])
@@ -239,6 +243,7 @@ def test_maintenance_that_fails_is_put_off() -> None:
         await settle()
         task.cancel()
         assert inner.maintained >= 3
+        assert inner.opened == 1
 
     asyncio.run(scene())
 

@@ -1,0 +1,329 @@
+"""LanceDB's side of `warehouse.embeddings`: one table per keyspace. Loading it takes seconds.
+
+A table takes the dimension of the first embedding that is written to it. Every write makes a
+version, so batches should be large and `maintain` be called now and then.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+from lancedb.index import BTree, IvfSq
+
+from core.errors import ConfigError, FatalError, InvalidInput, SightlineError, StoreUnavailable
+from core.ids import Run, Seq, StreamId, TrackId, ViewId
+from core.messages import FrameTracks, Keyspace, View
+from core.settings import Settings
+from warehouse.embeddings import KEYSPACES, Neighbour
+
+T = TypeVar("T")
+PROBES = 20
+REFINE = 5
+"""How many times as many candidates are compared exactly; without it recall falls to a half."""
+TRIES = 5
+AT_ONCE = timedelta(milliseconds=1)
+MAX_LIMIT = 10_000
+MAX_STREAMS = 10_000
+_MODEL = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_SCALARS = ("view_id", "stream_id", "ts_ms")
+_READ = (
+    "view_id",
+    "stream_id",
+    "run",
+    "track_id",
+    "seq",
+    "ts_ms",
+    "media_s",
+    "label",
+    "score",
+    "x_min",
+    "y_min",
+    "x_max",
+    "y_max",
+    "media_key",
+    "model",
+    "_distance",
+)
+
+
+class LanceTables:
+    """What `EmbeddingStore` promises, on LanceDB."""
+
+    def __init__(
+        self, database: Any, *, index_after_rows: int, keep_versions_s: float, folder: Path | None = None
+    ) -> None:
+        """Over an open LanceDB connection; `folder` is where it lies on this machine."""
+        self._database = database
+        self._folder = folder
+        self._seen: set[Keyspace] = set()
+        self._index_after_rows = index_after_rows
+        self._keep = timedelta(seconds=keep_versions_s)
+
+    @classmethod
+    def connect(cls, settings: Settings, folder: Path | None) -> LanceTables:
+        """The database of ``lancedb.uri``; reads see other processes' writes at once."""
+        with _errors():
+            database = lancedb.connect(settings.lancedb_uri, read_consistency_interval=timedelta(0))
+        return cls(
+            database,
+            index_after_rows=settings.lancedb.index_after_rows,
+            keep_versions_s=settings.lancedb.keep_versions_s,
+            folder=folder,
+        )
+
+    def write(self, rows: Sequence[tuple[FrameTracks, View]]) -> None:
+        """As `EmbeddingStore.write`."""
+        for keyspace in KEYSPACES:
+            kept = {
+                view.view_id: (frame, view)
+                for frame, view in rows
+                if view.keyspace == keyspace and view.embedding and not frame.ephemeral
+            }
+            if kept:
+                self._merge(keyspace, list(kept.values()))
+
+    def _merge(self, keyspace: Keyspace, rows: Sequence[tuple[FrameTracks, View]]) -> None:
+        dimensions = {len(view.embedding) for _, view in rows}
+        with _errors():
+            table = self._table(keyspace)
+            if table is None:
+                table = self._database.create_table(keyspace, schema=_schema(min(dimensions)), exist_ok=True)
+                self._seen.add(keyspace)
+        expected = _dimension(table)
+        for wrong in dimensions - {expected}:
+            raise ConfigError(
+                f"keyspace {keyspace} holds embeddings of {expected} dimensions and the model gives {wrong}: "
+                "set the model back, or move lancedb.uri to an empty place"
+            )
+        data = _arrow(rows, expected)
+        merge = table.merge_insert("view_id").when_not_matched_insert_all()
+        _again(lambda: merge.execute(data))
+
+    def search(
+        self,
+        keyspace: Keyspace,
+        vector: Sequence[float],
+        *,
+        limit: int,
+        stream_ids: Sequence[StreamId] | None = None,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+        threshold: float | None = None,
+        model: str | None = None,
+    ) -> list[Neighbour]:
+        """As `EmbeddingStore.search`."""
+        query = _checked(vector, limit, threshold)
+        where = _where(stream_ids, from_ms, to_ms, model)
+        with _errors():
+            table = self._table(keyspace)
+        if table is None or (stream_ids is not None and not stream_ids):
+            return []
+        if len(query) != _dimension(table):
+            raise InvalidInput(
+                f"keyspace {keyspace} has {_dimension(table)} dimensions, the vector {len(query)}", "vector"
+            )
+        found = _again(lambda: _nearest(table, query, limit, where))
+        return [n for n in _neighbours(found) if threshold is None or n.similarity >= threshold]
+
+    def count(self, keyspace: Keyspace, stream: StreamId | None = None) -> int:
+        """Views kept, of one stream when given."""
+        with _errors():
+            table = self._table(keyspace)
+            where = None if stream is None else _where([stream], None, None, None)
+            return 0 if table is None else int(table.count_rows(where))
+
+    def delete_stream(self, stream: StreamId) -> None:
+        """Everything of a stream: neither a search nor an older version gives any of it on return."""
+        where = _where([stream], None, None, None)
+        for keyspace in KEYSPACES:
+            with _errors():
+                table = self._table(keyspace)
+            if table is not None and self.count(keyspace, stream):
+                _again(partial(table.delete, where))
+                _again(partial(table.optimize, cleanup_older_than=AT_ONCE))
+
+    def maintain(self) -> None:
+        """Build what indices are missing, take new rows into them, compact, drop old versions."""
+        for keyspace in KEYSPACES:
+            with _errors():
+                table = self._table(keyspace)
+            if table is not None:
+                self._index(table)
+                _again(partial(table.optimize, cleanup_older_than=self._keep))
+
+    def _index(self, table: Any) -> None:
+        with _errors():
+            there = {column for index in table.list_indices() for column in index.columns}
+            rows = table.count_rows()
+        for column in _SCALARS:
+            if column not in there and rows:
+                _again(partial(table.create_index, column, config=BTree()))
+        if "vector" not in there and rows >= self._index_after_rows:
+            _again(partial(table.create_index, "vector", config=IvfSq(distance_type="cosine")))
+
+    def _table(self, keyspace: Keyspace) -> Any | None:
+        """The table at its newest version; None when nothing was ever written to it."""
+        if self._folder is not None and not self._folder.is_dir():
+            raise _gone(f"the folder {self._folder}")
+        try:
+            table = self._database.open_table(keyspace)
+        except (FileNotFoundError, ValueError) as error:
+            if "not found" not in str(error):
+                raise
+            if keyspace in self._seen:
+                raise _gone(f"the table {keyspace} in {self._folder or 'the object store'}") from error
+            return None
+        self._seen.add(keyspace)
+        return table
+
+
+def _gone(what: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"LanceDB: {what} is gone; put it back, or begin with an empty one by `sightline down` and `sightline up`"
+    )
+
+
+def _schema(dimension: int) -> pa.Schema:
+    fields: list[tuple[str, pa.DataType]] = [
+        ("view_id", pa.string()),
+        ("stream_id", pa.string()),
+        ("run", pa.int64()),
+        ("track_id", pa.int64()),
+        ("seq", pa.int64()),
+        ("ts_ms", pa.int64()),
+        ("media_s", pa.float64()),
+        ("label", pa.string()),
+        ("score", pa.float64()),
+        *((name, pa.float64()) for name in ("x_min", "y_min", "x_max", "y_max")),
+        ("media_key", pa.string()),
+        ("model", pa.string()),
+        ("quality", pa.float64()),
+        ("vector", pa.list_(pa.float32(), dimension)),
+    ]
+    return pa.schema(fields)
+
+
+def _dimension(table: Any) -> int:
+    return int(table.schema.field("vector").type.list_size)
+
+
+def _arrow(rows: Sequence[tuple[FrameTracks, View]], dimension: int) -> pa.Table:
+    vectors = np.array([view.embedding for _, view in rows], dtype=np.float32)
+    columns: list[Any] = [
+        [str(view.view_id) for _, view in rows],
+        [str(frame.stream_id) for frame, _ in rows],
+        [frame.run for frame, _ in rows],
+        [view.track_id for _, view in rows],
+        [frame.seq for frame, _ in rows],
+        [frame.ts_ms for frame, _ in rows],
+        [frame.media_s for frame, _ in rows],
+        [view.label for _, view in rows],
+        [view.score for _, view in rows],
+        *([view.box[i] for _, view in rows] for i in range(4)),
+        [view.media_key for _, view in rows],
+        [view.model for _, view in rows],
+        [view.quality for _, view in rows],
+        pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dimension),
+    ]
+    schema = _schema(dimension)
+    arrays = [pa.array(c, f.type) if isinstance(c, list) else c for c, f in zip(columns, schema, strict=True)]
+    return pa.table(arrays, schema=schema)
+
+
+def _checked(vector: Sequence[float], limit: int, threshold: float | None) -> Any:
+    query = np.asarray(vector, dtype=np.float32)
+    if query.ndim != 1 or not np.isfinite(query).all() or not query.any():
+        raise InvalidInput("a vector is a list of finite numbers, not all 0", "vector")
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidInput(f"1 to {MAX_LIMIT} neighbours can be asked for", "limit")
+    if threshold is not None and not 0.0 <= threshold <= 1.0:
+        raise InvalidInput("a similarity is between 0 and 1", "threshold")
+    return query
+
+
+def _where(stream_ids: Sequence[StreamId] | None, from_ms: int | None, to_ms: int | None, model: str | None) -> str:
+    """LanceDB binds no parameters, so only what a UUID, an int or a plain name prints goes in."""
+    conditions = []
+    if stream_ids is not None:
+        if len(stream_ids) > MAX_STREAMS:
+            raise InvalidInput(f"at most {MAX_STREAMS} streams", "stream_ids")
+        conditions.append(f"stream_id IN ({', '.join(repr(str(UUID(int=s.int))) for s in stream_ids)})")
+    if from_ms is not None:
+        conditions.append(f"ts_ms >= {int(from_ms)}")
+    if to_ms is not None:
+        conditions.append(f"ts_ms < {int(to_ms)}")
+    if model is not None:
+        if not _MODEL.fullmatch(model):
+            raise InvalidInput("a model's name is made of letters, digits and ._-", "model")
+        conditions.append(f"model = '{model}'")
+    return " AND ".join(conditions)
+
+
+def _nearest(table: Any, query: Any, limit: int, where: str) -> pa.Table:
+    search = (
+        table.search(query, vector_column_name="vector")
+        .distance_type("cosine")
+        .limit(limit)
+        .nprobes(PROBES)
+        .refine_factor(REFINE)
+        .select(list(_READ))
+    )
+    found: pa.Table = (search.where(where, prefilter=True) if where else search).to_arrow()
+    return found
+
+
+def _neighbours(found: pa.Table) -> Iterator[Neighbour]:
+    for row in zip(*(found[name].to_pylist() for name in _READ), strict=True):
+        view, stream, run, track, seq, ts_ms, media_s, label, score, x0, y0, x1, y1, media_key, model, distance = row
+        yield Neighbour(
+            view_id=ViewId(UUID(view)),
+            stream_id=StreamId(UUID(stream)),
+            run=Run(run),
+            track_id=TrackId(track),
+            seq=Seq(seq),
+            ts_ms=ts_ms,
+            media_s=media_s,
+            label=label,
+            score=score,
+            box=(x0, y0, x1, y1),
+            media_key=media_key,
+            model=model,
+            similarity=min(1.0, max(0.0, 1.0 - distance)),
+        )
+
+
+def _again(call: Callable[[], T]) -> T:
+    """Several processes write; who loses the race for a version tries again.
+
+    A reader whose version is cleaned away while it reads finds files missing, and tries again too.
+    """
+    for left in range(TRIES, 0, -1):
+        try:
+            with _errors():
+                return call()
+        except StoreUnavailable:
+            if left == 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except SightlineError:
+        raise
+    except (OSError, RuntimeError) as error:
+        raise StoreUnavailable(f"LanceDB: {error}") from error
+    except (ValueError, pa.ArrowException) as error:
+        raise FatalError(f"LanceDB: {error}") from error

@@ -22,7 +22,7 @@ from tests.faults.load import STREAMS, TASKS, Clip, Service, until
 from tests.faults.pulse import Pulse
 from tests.faults.rig import Rig
 from tests.faults.rows import Rows, Stores, without_ids
-from tests.faults.undisturbed import Found, expect, once, records_of
+from tests.faults.undisturbed import Answers, Found, expect, once, records_of
 from warehouse.analytics import AnalyticsStore
 from warehouse.migrate import migrate
 
@@ -111,6 +111,7 @@ class Campaign:
         migrate(self._apart)
         self._undisturbed = AnalyticsStore.connect(self._apart)
         self._expected: dict[Clip, Rows] = {}
+        self._answers: Answers = {}
 
     def prepare(self, *, twice: bool = True) -> None:
         """Analyse every clip of the batch lane undisturbed; if twice, the second time must equal the first."""
@@ -245,7 +246,7 @@ class Campaign:
         frames = records_of(settings, topics.frames_live, streams)
         published = {topic: records_of(settings, topic, streams) for topic in (topics.detections, topics.tracks)}
         for stream, clip in live.items():
-            expected = self._expectation(stream, expect(settings, once(frames[stream])))
+            expected = self._expectation(stream, expect(settings, once(frames[stream]), self._answers))
             self._compare(f"stream {clip.name}", self._stores.rows(stream), expected, verdict)
             verdict.disordered += disorder(published[topics.detections][stream], decode_detections)
             verdict.disordered += disorder(published[topics.tracks][stream], decode_tracks)

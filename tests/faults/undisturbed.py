@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from core.errors import BadImage
 from core.ids import StreamId
 from core.kafka import consumer
 from core.messages import (
+    Detection,
     Event,
     Frame,
     FrameDetections,
     FrameTracks,
     Keyspace,
+    Lane,
     decode_detections,
     decode_event,
     decode_frames,
@@ -30,6 +35,10 @@ from streams_proc.frame_reader import FrameReader
 from streams_proc.stage import Outcome, Output, Poison, Record
 from streams_proc.views import Embedding, ViewTaker
 
+Answer: TypeAlias = tuple[Detection, ...] | BadImage
+Answers: TypeAlias = dict[tuple[str, bytes], Answer]
+"""What a model has said of pictures, by their digests."""
+
 BATCH = 16
 CHUNK = 100
 TIMEOUT_S = 30.0
@@ -42,6 +51,25 @@ class Found:
     frames: Sequence[FrameDetections]
     tracks: Sequence[FrameTracks]
     events: Sequence[Event]
+
+
+class Remembering(ModelClient):
+    """Asks about a picture once: its answer has the same bits whatever it is batched with, as a test holds."""
+
+    def __init__(self, settings: Settings, answers: Answers) -> None:
+        super().__init__(settings.models, settings.breaker, settings.models_dir)
+        self._answers = answers
+
+    async def detect(
+        self, model: str, images: Sequence[bytes], *, lane: Lane = "batch", floor: float | None = None
+    ) -> list[Answer]:
+        """As the client's own."""
+        keys = [(f"{model} {floor}", hashlib.blake2b(image).digest()) for image in images]
+        new = {key: image for key, image in zip(keys, images, strict=True) if key not in self._answers}
+        if new:
+            answers = await super().detect(model, list(new.values()), lane=lane, floor=floor)
+            self._answers.update(zip(new, answers, strict=True))
+        return [self._answers[key] for key in keys]
 
 
 def records_of(settings: Settings, topic: str, streams: Sequence[StreamId]) -> dict[StreamId, list[Record]]:
@@ -97,10 +125,10 @@ async def _outputs(outcomes: Sequence[Outcome]) -> list[Output]:
     return found
 
 
-async def undisturbed(settings: Settings, records: Sequence[Record]) -> Found:
+async def undisturbed(settings: Settings, records: Sequence[Record], answers: Answers) -> Found:
     """Detect and analyse the records in this process, from the first to the last, with nothing in between."""
     topics, models = Topics.of(settings.kafka), settings.models
-    client = ModelClient(models, settings.breaker, settings.models_dir)
+    client = Remembering(settings, answers)
     reader = FrameReader(settings.kafka)
     embeddings: dict[Keyspace, Embedding] = {
         "appearance": Embedding(models.embedder, client.card(models.embedder).widen),
@@ -128,6 +156,6 @@ async def undisturbed(settings: Settings, records: Sequence[Record]) -> Found:
     )
 
 
-def expect(settings: Settings, records: Sequence[Record]) -> Found:
+def expect(settings: Settings, records: Sequence[Record], answers: Answers) -> Found:
     """`undisturbed`, from code that is not asynchronous."""
-    return asyncio.run(undisturbed(settings, records))
+    return asyncio.run(undisturbed(settings, records, answers))

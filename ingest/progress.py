@@ -132,7 +132,7 @@ class ProgressLog:
                 raise BrokerUnavailable("its end was not reached in time")
             # one by one: asking for many waits until there are so many, or the time is over
             message = self._consumer.poll(0.5)
-            if message is None:
+            if message is None or message.partition() != partition:
                 continue
             if message.error() is None:
                 self._note(partition, message.key(), message.value())

@@ -29,6 +29,7 @@ from inference.wire import CHANNEL_OPTIONS
 POLL_S = 1.0
 GRACE_S = 10.0
 QUIET_POLLS = 5
+MOST_POLLS = 60
 """Frames that have waited for a server that was killed go before models that nobody has asked for."""
 
 
@@ -109,7 +110,9 @@ def _taken(address: str) -> FatalError:
 async def _poll(versions: Versions, gate: Gate) -> None:
     """Load what is not loaded yet when it is asked for or there is time; then look for new version folders."""
     quiet = 0
-    while quiet < QUIET_POLLS and not versions.awaited:
+    for _ in range(MOST_POLLS):
+        if versions.complete or versions.awaited or quiet == QUIET_POLLS:
+            break
         await asyncio.sleep(POLL_S)
         quiet = quiet + 1 if gate.idle else 0
     while True:

@@ -101,6 +101,12 @@ class Versions:
             self._refresh(self.names())
 
     @property
+    def complete(self) -> bool:
+        """Whether `follow` left no model for later."""
+        with self._lock:
+            return all(model.looked for model in self._models.values())
+
+    @property
     def awaited(self) -> bool:
         """Whether someone has asked for a model that `follow` left for later."""
         return self._asked.is_set()

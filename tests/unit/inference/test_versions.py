@@ -97,11 +97,13 @@ def test_models_that_can_wait_are_said_to_be_on_their_way_until_they_are_there(t
     with server.use("first") as (number, _):
         assert number == 1
     assert not server.awaited
+    assert not server.complete
     with pytest.raises(StillLoading, match="later"), server.use("later"):
         pass
     assert server.awaited
     assert server.states("later") == []
     server.refresh()
+    assert server.complete
     with server.use("later") as (number, _):
         assert number == 1
     with pytest.raises(UnknownModel, match="version 2"), server.use("later", 2):

@@ -204,7 +204,7 @@ def test_deletion_is_complete_in_every_version(store: EmbeddingStore, settings: 
         assert reader.search("appearance", target.embedding, limit=10, stream_ids=[B]) == []
         assert (reader.count("appearance", B), reader.count("face", B), reader.count("appearance")) == (0, 0, 1200)
     for keyspace in ("appearance", "face"):
-        table = store._table(keyspace)
+        table = store.open()._table(keyspace)
         for version in table.list_versions():
             table.checkout(version["version"])
             assert table.count_rows(f"stream_id = '{B}'") == 0
@@ -219,10 +219,10 @@ def test_old_versions_are_cleaned_away(settings: Settings) -> None:
     kept = rows(A, 200)
     for at in range(0, 200, 10):
         store.write(kept[at : at + 10])
-    assert len(store._table("appearance").list_versions()) > 20
+    assert len(store.open()._table("appearance").list_versions()) > 20
     store.maintain()
-    assert len(store._table("appearance").list_versions()) <= 2
-    assert store._table("appearance").stats()["fragment_stats"]["num_fragments"] == 1
+    assert len(store.open()._table("appearance").list_versions()) <= 2
+    assert store.open()._table("appearance").stats()["fragment_stats"]["num_fragments"] == 1
 
 
 def test_writers_and_deletion_at_once(settings: Settings) -> None:

@@ -13,7 +13,9 @@ from benchmarks.parts import Stack, command, prepared
 from benchmarks.rows import Goal, Row, Sample, row
 from benchmarks.usage import Usage
 from core.settings import Settings
+from inference.cards import list_cards
 from infra.cli.query_service import QueryService
+from infra.stack.readiness import models_answer
 from tests.conftest import ROOT
 
 SETTLE_S = 5.0
@@ -48,6 +50,9 @@ def _idle(bench: Bench, settings: Settings, env: Mapping[str, str]) -> list[Row]
     """Memory, and processor time of each second, of a stack that nothing is asked of."""
     with closing(QueryService(f"http://127.0.0.1:{settings.query.port}")) as service:
         standing = Stack(settings, env, service)
+        names = [card.name for card in list_cards(settings.models_dir)]
+        while not models_answer(settings, *names):  # `up` does not wait for all of them
+            time.sleep(1.0)
         time.sleep(SETTLE_S)
         with Usage(standing.processes()) as used:
             time.sleep(3 * bench.round_s)

@@ -11,11 +11,12 @@ from tests.faults.faults import catalogue
 from tests.faults.load import STREAMS, TASKS, Service
 from tests.faults.rig import standing
 
-# test_promises kills detect and the sink
 SHORT = (
+    "kill -9 sink-clickhouse",
     "kill -9 models",
     "network cut 8 s, analyse - kafka",
     "kill -9 ingest",
+    "kill -9 detect",
     "kill -9 analyse",
 )
 

@@ -1,4 +1,4 @@
-"""The same answer twice, nothing left behind, nothing lost when a worker dies."""
+"""The same answer twice, nothing left behind, and nothing more running or loaded than there should be."""
 
 from __future__ import annotations
 

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from core import settings
-from core.errors import FatalError, TransientError
+from core.errors import FatalError, SetupError, TransientError
 from core.log import configure, get
+from core.settings import Settings
 from ingest.host import Host
 
 log = get(__name__)
+
+
+@contextmanager
+def _alone(loaded: Settings, instance: str | None) -> Iterator[None]:
+    """Two hosts in one place of the group would read the same streams until the first is told. Raises SetupError."""
+    if instance is None:
+        yield
+        return
+    folder = loaded.data_dir / "ingest"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"host-{instance}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SetupError(f"ingest host {instance} runs already; give this one another --instance") from None
+        yield
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,10 +44,11 @@ def main(arguments: Sequence[str]) -> int:
     try:
         loaded = settings.load()
         configure(loaded.telemetry, "ingest")
-        host = Host(loaded, instance=instance)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: host.stop())
-        host.run()
+        with _alone(loaded, instance):
+            host = Host(loaded, instance=instance)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: host.stop())
+            host.run()
     except (FatalError, TransientError) as error:
         log.error(str(error))
         return 1

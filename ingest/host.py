@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from core import kafka as clients
 from core.bounds import check_key
@@ -182,7 +182,7 @@ class Host:
 
     def _hear(self, message: Message) -> None:
         problem, key, partition = message.error(), message.key(), message.partition()
-        if problem is not None and problem.fatal():
+        if problem is not None and (problem.fatal() or problem.code() == KafkaError._FATAL):
             raise FatalError(f"this host has no place in its group any more: {problem}")
         if problem is not None or key is None or partition is None or partition not in self._held:
             return

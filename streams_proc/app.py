@@ -26,7 +26,6 @@ from streams_proc.stage import Handler, StatefulStage, StatelessStage
 
 if TYPE_CHECKING:
     from warehouse.analytics import AnalyticsStore
-    from warehouse.embeddings import EmbeddingStore
 
 Process = Callable[[Settings, asyncio.Event, str | None], Awaitable[None]]
 MOST_RECORDS = 5000
@@ -42,28 +41,24 @@ async def control(settings: Settings, stopping: asyncio.Event, instance: str | N
     from streams_proc.sweep import Sweep
     from streams_proc.trim import KafkaLogs, Trim
     from warehouse.control.store import ControlStore
+    from warehouse.embeddings import EmbeddingStore
     from warehouse.media import MediaStore
 
     topics = Topics.of(settings.kafka)
     store, media = ControlStore.connect(settings), MediaStore.connect(settings)
 
-    # loaded and connected at the first sweep that needs them: statuses and the outbox do not wait for these stores
+    embeddings = EmbeddingStore.connect(settings)
 
     @functools.cache
     def analytics() -> AnalyticsStore:
+        """Loaded and connected at the first sweep: statuses and the outbox do not wait for it."""
         from warehouse.analytics import AnalyticsStore
 
         return AnalyticsStore.connect(settings)
 
-    @functools.cache
-    def embeddings() -> EmbeddingStore:
-        from warehouse.embeddings import EmbeddingStore
-
-        return EmbeddingStore.connect(settings)
-
     erase = (
         lambda stream: analytics().delete_stream(stream),
-        lambda stream: embeddings().delete_stream(stream),
+        embeddings.delete_stream,
         lambda stream: media.delete_prefix(str(stream)),
     )
     sweep = Sweep(

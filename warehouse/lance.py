@@ -72,6 +72,8 @@ class LanceTables:
     @classmethod
     def connect(cls, settings: Settings, folder: Path | None) -> LanceTables:
         """The database of ``lancedb.uri``; reads see other processes' writes at once."""
+        if folder is not None and not folder.is_dir():  # LanceDB would make it again, empty
+            raise _gone(f"the folder {folder}")
         with _errors():
             database = lancedb.connect(settings.lancedb_uri, read_consistency_interval=timedelta(0))
         return cls(

@@ -104,6 +104,19 @@ def test_a_killed_host_takes_its_readers_along_and_the_next_goes_on(bench: Any, 
     assert bench.end(spec).counts.published == 600
 
 
+def test_a_second_host_in_the_same_place_is_refused_and_the_first_reads_on(bench: Any, clip: Path) -> None:
+    spec = bench.spec(clip, lane="live", realtime=True, loop=True, fps=5)
+    bench.host_process()
+    bench.publish(spec)
+    bench.until(progressed(bench, spec, 5))
+    second = bench.host_process()
+    assert second.wait(60) == 1
+    bench.processes.remove(second)
+    before = len(bench.frames(spec))
+    bench.until(progressed(bench, spec, before + 20))
+    assert [f.seq for f in bench.frames(spec)] == list(range(len(bench.frames(spec)))), "never two readers"
+
+
 def test_a_host_told_to_end_leaves_the_run_to_be_continued_without_a_repeat(bench: Any, clip: Path) -> None:
     spec = bench.spec(clip)
     host = bench.host_process()

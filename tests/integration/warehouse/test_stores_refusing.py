@@ -151,6 +151,14 @@ def test_vectors_on_a_disk_that_cannot_be_written_are_still_found(disk: Disk) ->
     assert store.count("appearance") == 20
 
 
+def test_a_folder_of_vectors_that_went_before_they_were_asked_for_is_not_made_again(tmp_path: Path) -> None:
+    store = EmbeddingStore.connect(Settings(data_dir=tmp_path))
+    (tmp_path / "lancedb").rmdir()
+    with pytest.raises(StoreUnavailable, match=r"LanceDB: the folder .* is gone; put it back"):
+        store.count("appearance")
+    assert not (tmp_path / "lancedb").exists()
+
+
 @pytest.mark.parametrize("gone", ["lancedb", "lancedb/appearance.lance"])
 def test_vectors_that_are_gone_are_not_taken_for_none(tmp_path: Path, gone: str) -> None:
     store = EmbeddingStore.connect(Settings(data_dir=tmp_path))

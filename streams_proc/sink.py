@@ -25,6 +25,10 @@ class Ledger(Protocol):
         """Streams that are deleted."""
         ...
 
+    def sweep_again(self, streams: Collection[StreamId]) -> None:
+        """Something of these deleted streams has come to a store."""
+        ...
+
     def record_receipt(self, stream_id: StreamId, run: Run, sink: str, topic: str) -> None:
         """Everything of a topic up to the run's end is stored."""
         ...
@@ -99,6 +103,9 @@ class SinkHandler:
         kept = self._kept(messages)
         with histogram("sightline_sink_seconds").labels(self._name).time():
             poisoned = self._store.write([(i, m) for i, m in kept if not isinstance(m, RunBegin | RunEnd)])
+        # a process may stand still between looking and writing for longer than the sweeps wait
+        if late := self._ledger.tombstones({m.stream_id for _, m in kept}):
+            self._ledger.sweep_again(late)
         for i, message in kept:
             if isinstance(message, RunEnd):
                 self._receipt(message, records[i].topic)

@@ -97,6 +97,10 @@ class StatelessLine:
             if outcomes is None:
                 continue
             for (progress, record), outcome in zip(admitted, outcomes, strict=True):
+                if progress.generation != self._means.group.generation:
+                    # an earlier call may have been given up when the generation ended: what follows
+                    # it must not stand on the topic before its records, which come again
+                    break
                 tally = self._tally
                 # the record itself is open in the tally: a cut that begins between two of its
                 # outputs waits for both, because the next cut, which commits it, knows neither

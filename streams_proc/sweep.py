@@ -56,8 +56,8 @@ class Records(Protocol):
         """Deleted streams that may have left something."""
         ...
 
-    def mark_swept(self, stream_id: StreamId) -> None:
-        """Nothing can come any more."""
+    def mark_swept(self, stream_id: StreamId, deleted_ms: int) -> None:
+        """Nothing of what was deleted then can come any more."""
         ...
 
     def forget_tombstones(self, deleted_before_ms: int) -> int:
@@ -115,7 +115,7 @@ class Sweep:
     def sweep(self) -> None:
         """Sweep what is due. Raises StoreUnavailable."""
         now = now_ms(self._clock)
-        finished: list[StreamId] = []
+        finished: list[TombstoneRow] = []
         for row in self._records.unswept(now - FIRST_MS):
             last = row.deleted_ms <= now - LAST_MS
             if last or row.stream_id not in self._once:
@@ -123,13 +123,13 @@ class Sweep:
                     erase(row.stream_id)
                 self._once.add(row.stream_id)
             if last:
-                finished.append(row.stream_id)
+                finished.append(row)
         if finished:
             self._purge()
-        for stream_id in finished:
-            self._records.mark_swept(stream_id)
-            self._once.discard(stream_id)
-            _log.info("swept", stream_id=str(stream_id))
+        for row in finished:
+            self._records.mark_swept(row.stream_id, row.deleted_ms)
+            self._once.discard(row.stream_id)
+            _log.info("swept", stream_id=str(row.stream_id))
         self._records.forget_tombstones(now - FORGET_MS)
 
     def drop_uploads(self) -> None:

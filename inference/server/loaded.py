@@ -109,6 +109,11 @@ def _can_batch(function: Any) -> bool:
 
 
 def _batched(function: Any, key: str, batching: Batching) -> Any:
+    """`function` over batches that are shared between its callers.
+
+    One scheduler serves all models, as in TensorFlow Serving: each scheduler's threads look for
+    work a thousand times a second, whether there is some or not.
+    """
     specs = function.structured_input_signature[1]
     inputs, outputs = sorted(specs), sorted(function.structured_outputs)
 
@@ -116,20 +121,25 @@ def _batched(function: Any, key: str, batching: Batching) -> Any:
         results = function(**dict(zip(inputs, values, strict=True)))
         return [results[name] for name in outputs]
 
-    gather = tf.nondifferentiable_batch_function(
-        batching.num_batch_threads,
-        batching.max_batch_size,
-        batching.batch_timeout_micros,
-        allowed_batch_sizes=list(batching.allowed_batch_sizes) or None,
-        max_enqueued_batches=batching.max_enqueued_batches,
-        autograph=False,
-    )(flat)
+    signature = [tf.TensorSpec(specs[name].shape, specs[name].dtype, name) for name in inputs]
+    batch = tf.function(flat, input_signature=signature, autograph=False).get_concrete_function()
 
     def call(*values: Any) -> Any:
-        with tf.name_scope(key):  # the queue is kept under the operation's name
-            return gather(*values)
+        return tf.raw_ops.BatchFunction(
+            in_tensors=list(values),
+            captured_tensors=batch.captured_inputs,
+            f=batch,
+            num_batch_threads=batching.num_batch_threads,
+            max_batch_size=batching.max_batch_size,
+            batch_timeout_micros=batching.batch_timeout_micros,
+            allowed_batch_sizes=list(batching.allowed_batch_sizes),
+            max_enqueued_batches=batching.max_enqueued_batches,
+            enable_large_batch_splitting=True,
+            shared_name=str(batching),
+            batching_queue=key,
+            Tout=[output.dtype for output in batch.outputs],
+        )
 
-    signature = [tf.TensorSpec(specs[name].shape, specs[name].dtype) for name in inputs]
     return tf.function(call, input_signature=signature, autograph=False).get_concrete_function()
 
 

@@ -220,7 +220,7 @@ class Campaign:
         def over() -> bool:
             ledgers = self._service.ledgers(streams)
             return len(ledgers) >= len(streams) and all(
-                ledger["state"] == "done" and not ledger["in_flight"] for ledger in ledgers
+                ledger["finished"] and ledger["state"] == "done" and not ledger["in_flight"] for ledger in ledgers
             )
 
         until(over, f"streams {streams} have ended", SETTLE_S)
@@ -232,6 +232,9 @@ class Campaign:
             try:
                 for ledger in self._service.ledgers([*tuple(batch), *live]):
                     verdict.unsummed += not sums(ledger)
+                    if ledger["finished"] and ledger["imbalance"]:
+                        verdict.unsummed += 1
+                        verdict.notes.append(f"ledger: {ledger}")
             except AssertionError as error:  # it did not answer for minutes: the round's own waiting says so too
                 verdict.notes.append(f"ledger: {error}")
 
@@ -277,7 +280,7 @@ class Campaign:
 
     def _judge_ledgers(self, ids: Sequence[StreamId], verdict: Verdict) -> None:
         for ledger in self._service.ledgers(ids):
-            if not sums(ledger) or ledger["in_flight"]:
+            if not sums(ledger) or ledger["in_flight"] or ledger["imbalance"] or not ledger["finished"]:
                 verdict.unsummed += 1
                 verdict.notes.append(f"ledger at the end: {ledger}")
 

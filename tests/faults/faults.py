@@ -15,6 +15,9 @@ from tests.faults.proxy import BOTH, Direction, Rule
 from tests.faults.rig import Rig
 
 BEYOND_SESSION_S = 9.0
+BEYOND_INGEST_S = 13.0
+"""The ingest hosts' group lets a member be silent for longer."""
+
 CUT_S = 8.0
 GONE_S = 60.0
 Action = Callable[[Rig, random.Random], bool]
@@ -50,32 +53,32 @@ def killed(process: str, limit_s: float = 15.0, weight: int = 4) -> Fault:
     return Fault(f"kill -9 {process}", process, act, limit_s, weight=weight)
 
 
-def frozen(process: str) -> Fault:
+def frozen(process: str, seconds: float = BEYOND_SESSION_S) -> Fault:
     """`SIGSTOP` for longer than the session, then `SIGCONT`: a zombie that wakes and writes."""
 
     def act(rig: Rig, _: random.Random) -> bool:
         pid = rig.kill(process, signal.SIGSTOP)
         if pid is None:
             return False
-        time.sleep(BEYOND_SESSION_S)
+        time.sleep(seconds)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
         return True
 
-    return Fault(f"SIGSTOP {BEYOND_SESSION_S:.0f} s, SIGCONT {process}", process, act)
+    return Fault(f"SIGSTOP {seconds:.0f} s, SIGCONT {process}", process, act)
 
 
-def cut(wire: str, client: str, direction: Direction | None = None) -> Fault:
+def cut(wire: str, client: str, direction: Direction | None = None, seconds: float = CUT_S) -> Fault:
     """Nothing arrives for some seconds, or nothing in one direction."""
     held = BOTH if direction is None else frozenset({direction})
 
     def act(rig: Rig, _: random.Random) -> bool:
         with rig.proxies.ruled(wire, Rule(client, held)):
-            time.sleep(CUT_S)
+            time.sleep(seconds)
         return True
 
     how = "network cut" if direction is None else f"network cut {direction.replace('_', ' ')}"
-    return Fault(f"{how} {CUT_S:.0f} s, {client} - {wire}", client, act)
+    return Fault(f"{how} {seconds:.0f} s, {client} - {wire}", client, act)
 
 
 def slowed(wire: str, client: str) -> Fault:
@@ -143,8 +146,10 @@ def catalogue() -> tuple[Fault, ...]:
     return (
         *(killed(name) for name in (*workers, "ingest", "reader", "query", "kafka", "clickhouse")),
         killed("models", 30.0),
-        *(frozen(name) for name in ("detect", "analyse", "sink-clickhouse", "sink-lancedb", "ingest", "control")),
-        *(cut("kafka", name) for name in ("detect", "analyse", "sink-clickhouse", "ingest")),
+        *(frozen(name) for name in workers),
+        frozen("ingest", BEYOND_INGEST_S),
+        *(cut("kafka", name) for name in ("detect", "analyse", "sink-clickhouse")),
+        cut("kafka", "ingest", seconds=BEYOND_INGEST_S),
         *(cut("models", name) for name in ("detect", "analyse")),
         cut("clickhouse", "sink-clickhouse"),
         cut("kafka", "analyse", "to_server"),
@@ -157,8 +162,7 @@ def catalogue() -> tuple[Fault, ...]:
         slowed("kafka", "analyse"),
         slowed("models", "detect"),
         slowed("clickhouse", "sink-clickhouse"),
-        two_more("detect"),
-        two_more("analyse"),
+        *(two_more(stage) for stage in ("ingest", "detect", "analyse", "sink-clickhouse", "sink-lancedb")),
         Fault("broker restarted (SIGTERM)", "kafka", _broker_restarts, weight=2),
         Fault(f"model server gone {GONE_S:.0f} s", "models", _models_gone, rare=True),
         Fault("SIGKILL of everything, then up (power cut)", "all", _power_cut, rare=True),

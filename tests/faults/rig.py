@@ -162,7 +162,8 @@ class Rig:
         log = (self.settings.data_dir / "log" / f"{stage}-{instance}.log").open("ab")
         own = json.loads(self.env["SIGHTLINE_STACK__ENVIRONMENT"])[stage]
         env = {**self.env, **own, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-        command = [sys.executable, "-P", "-m", "streams_proc", stage, "--instance", str(instance)]
+        module = ["ingest"] if stage == "ingest" else ["streams_proc", stage]
+        command = [sys.executable, "-P", "-m", *module, "--instance", str(instance)]
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log, cwd=ROOT)
         self._extra.append(process)
         return process

@@ -363,6 +363,22 @@ READING = (
         (LINE + "test_a_call_whose_generation_has_ended_is_given_up",),
     ),
     Guard(
+        "nothing is published behind a call that was given up",
+        "the records before it come again after it, and a batch has a gap for ever",
+        "streams_proc/stateless.py",
+        "if progress.generation != self._means.group.generation:",
+        "if False:",
+        (LINE + "test_nothing_is_published_behind_a_call_that_was_given_up",),
+    ),
+    Guard(
+        "what arrives after its stream was swept is swept again",
+        "a sink that stood still between looking and writing brings a deleted stream back",
+        "streams_proc/sink.py",
+        "            self._ledger.sweep_again(late)\n",
+        "            pass\n",
+        ("tests/unit/streams_proc/test_sinks.py::test_what_arrives_after_its_stream_was_swept_is_swept_again",),
+    ),
+    Guard(
         "reading begins with what is kept",
         "after records were deleted unread, every restart ends with a gap",
         "streams_proc/line.py",

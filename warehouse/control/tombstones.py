@@ -36,11 +36,22 @@ class Tombstones(Database):
         with self._reading() as connection:
             return [Tombstone(StreamId(r.stream_id), r.deleted_ms, r.swept_ms) for r in connection.execute(statement)]
 
-    def mark_swept(self, stream_id: StreamId) -> None:
-        """The stores were swept of this stream just now."""
+    def mark_swept(self, stream_id: StreamId, deleted_ms: int) -> None:
+        """The stores were swept of this stream, which was deleted then; nothing if it is to be swept again since."""
         with self._writing() as connection:
             connection.execute(
-                update(TOMBSTONES).where(TOMBSTONES.c.stream_id == stream_id).values(swept_ms=self._now())
+                update(TOMBSTONES)
+                .where(TOMBSTONES.c.stream_id == stream_id, TOMBSTONES.c.deleted_ms == deleted_ms)
+                .values(swept_ms=self._now())
+            )
+
+    def sweep_again(self, streams: Collection[StreamId]) -> None:
+        """The stores are to be swept of these deleted streams as if they had been deleted now."""
+        with self._writing() as connection:
+            connection.execute(
+                update(TOMBSTONES)
+                .where(TOMBSTONES.c.stream_id.in_(streams))
+                .values(swept_ms=None, deleted_ms=self._now())
             )
 
     def forget_tombstones(self, deleted_before_ms: int) -> int:

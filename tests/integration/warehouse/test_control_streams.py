@@ -135,10 +135,24 @@ def test_tombstones_are_swept_later_and_then_forgotten(control: ControlStore) ->
     assert [first.stream_id, second.stream_id] == [A, B]
     assert [t.stream_id for t in control.unswept(second.deleted_ms)] == [A]
     assert len(control.unswept(10**15, limit=1)) == 1
-    control.mark_swept(A)
+    control.mark_swept(A, first.deleted_ms)
     assert [t.stream_id for t in control.unswept(10**15)] == [B]
     assert control.forget_tombstones(10**15) == 1
     assert control.tombstones() == {B}
+
+
+def test_a_stream_that_something_came_of_after_its_sweep_is_swept_again(control: ControlStore) -> None:
+    for stream in (A, B):
+        control.create_stream(spec(stream))
+        control.delete_stream(stream)
+    first, second = control.unswept(10**15)
+    for tombstone in (first, second):
+        control.mark_swept(tombstone.stream_id, tombstone.deleted_ms)
+    control.sweep_again({A})
+    (again,) = control.unswept(10**15)
+    assert again.stream_id == A
+    control.mark_swept(A, again.deleted_ms - 1)  # by a sweep that began before
+    assert control.unswept(10**15) == [again]
 
 
 def test_streams_are_listed_by_filter_and_page(control: ControlStore) -> None:

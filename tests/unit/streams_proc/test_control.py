@@ -153,8 +153,8 @@ class FakeRecords:
     def unswept(self, deleted_before_ms: int, limit: int = 100) -> list[Tombstone]:
         return [t for t in self.tombstones if t.deleted_ms <= deleted_before_ms]
 
-    def mark_swept(self, stream_id: StreamId) -> None:
-        self.tombstones = [t for t in self.tombstones if t.stream_id != stream_id]
+    def mark_swept(self, stream_id: StreamId, deleted_ms: int) -> None:
+        self.tombstones = [t for t in self.tombstones if (t.stream_id, t.deleted_ms) != (stream_id, deleted_ms)]
 
     def forget_tombstones(self, deleted_before_ms: int) -> int:
         self.forgotten = deleted_before_ms

@@ -45,7 +45,10 @@ class FakeLedger:
         self.gone = False
 
     def tombstones(self, among: Collection[StreamId] | None = None) -> frozenset[StreamId]:
-        return self.deleted
+        return self.deleted if among is None else self.deleted & frozenset(among)
+
+    def sweep_again(self, streams: Collection[StreamId]) -> None:
+        self.log.append(("sweep again", frozenset(streams)))
 
     def record_receipt(self, stream_id: StreamId, run: Run, sink: str, topic: str) -> None:
         if self.gone:
@@ -188,6 +191,24 @@ def test_what_is_ephemeral_or_deleted_is_neither_stored_nor_receipted() -> None:
     assert handle(ClickHouseStore(store), ledger, records) == [()] * 5
     assert store.log == []
     assert ledger.log == []
+
+
+class DeletedMeanwhile(FakeStore):
+    """Streams are deleted, and swept, while their rows are on their way."""
+
+    def __init__(self, ledger: FakeLedger) -> None:
+        super().__init__(ledger.log)
+        self.ledger = ledger
+
+    def write_frames(self, rows: Sequence[FrameDetections]) -> None:
+        super().write_frames(rows)
+        self.ledger.deleted = frozenset([B])
+
+
+def test_what_arrives_after_its_stream_was_swept_is_swept_again() -> None:
+    ledger = FakeLedger()
+    handle(ClickHouseStore(DeletedMeanwhile(ledger)), ledger, on(TOPICS.detections, frame(0), frame(1, B)))
+    assert ledger.log == [("frames", [0, 1]), ("sweep again", frozenset([B]))]
 
 
 def test_rows_that_no_table_can_hold_are_dead_letters_and_the_others_are_stored() -> None:

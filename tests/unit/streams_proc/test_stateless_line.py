@@ -257,6 +257,29 @@ def test_a_call_whose_generation_has_ended_is_given_up() -> None:
     assert bench.publisher.sent == []
 
 
+class FirstFails:
+    """Every call that holds the first record fails for now; all others succeed."""
+
+    async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
+        if any(r.offset == 0 for r in records):
+            raise ModelUnavailable("shedding")
+        return [(Output("out", b"k", r.value),) for r in records]
+
+
+def test_nothing_is_published_behind_a_call_that_was_given_up() -> None:
+    bench = Bench(FirstFails(), batch=2)
+
+    async def scene(b: Bench) -> None:
+        b.offer(0, 1, 2, 3)
+        await settle()
+        b.group.generation = 2
+        await settle()
+
+    bench.run(scene)
+    assert bench.publisher.sent == []
+    assert bench.group.committed == []
+
+
 class Picky:
     async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
         bad = Poison(BadMessage("no"), (Output("out", b"k", b"instead"),))

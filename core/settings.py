@@ -162,8 +162,8 @@ class Ingest(Section):
 class Detect(Section):
     """Batching frames to the detector."""
 
-    batch: Count = 8
-    in_flight: Annotated[int, Field(ge=2)] = 2
+    batch: Count = 4
+    in_flight: Annotated[int, Field(ge=2)] = 3
     linger_ms: Annotated[float, Field(ge=0)] = 10.0
 
 

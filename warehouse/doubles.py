@@ -44,11 +44,11 @@ def remove(table: Any, ids: Sequence[str]) -> int:
 def find(table: Any) -> Sequence[Sequence[str]]:
     """The ids that are there more than once, in parts of some hundreds.
 
-    Reads every id: about a second of one core, and 100 MB, for a million.
+    Reads every id: 1.5 s of one core and 130 MB for a million.
     """
     every: Any = table.search().select(["view_id"]).to_arrow()["view_id"]
     counted: Any = pc.value_counts(every)
-    ids: list[str] = counted.filter(pc.greater(counted.field("counts"), 1)).field("values").to_pylist()
+    ids: list[str] = counted.filter(counted.field("counts").to_numpy() > 1).field("values").to_pylist()
     return list(_parts(ids))
 
 
@@ -57,7 +57,7 @@ def whole(table: Any, ids: Sequence[str]) -> pa.Table:
     rows: pa.Table = table.search().where(_are(ids)).to_arrow()
     first: dict[str, int] = {}
     for place, view in enumerate(rows["view_id"].to_pylist()):
-        first.setdefault(view, place)
+        first.setdefault(str(view), place)
     return rows.take(list(first.values()))
 
 

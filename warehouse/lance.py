@@ -1,7 +1,9 @@
 """LanceDB's side of `warehouse.embeddings`: one table per keyspace. Loading it takes seconds.
 
 A table takes the dimension of the first embedding that is written to it. Every write makes a
-version, so batches should be large and `maintain` be called now and then.
+version, so batches should be large and `maintain` be called now and then. Two who write the same
+view at the same moment both store it; `warehouse.doubles` tells how one row of it is left, and
+readers leave out what is double until then.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from core.errors import ConfigError, FatalError, InvalidInput, SightlineError, S
 from core.ids import Run, Seq, StreamId, TrackId, ViewId
 from core.messages import FrameTracks, Keyspace, View
 from core.settings import Settings
+from warehouse import doubles
 from warehouse.embeddings import KEYSPACES, Neighbour
 
 T = TypeVar("T")
@@ -66,6 +69,7 @@ class LanceTables:
         self._database = database
         self._folder = folder
         self._seen: set[Keyspace] = set()
+        self._looked_through: set[Keyspace] = set()
         self._index_after_rows = index_after_rows
         self._keep = timedelta(seconds=keep_versions_s)
 
@@ -108,8 +112,8 @@ class LanceTables:
                 "set the model back, or move lancedb.uri to an empty place"
             )
         data = _arrow(rows, expected)
-        merge = table.merge_insert("view_id").when_not_matched_insert_all()
-        _again(lambda: merge.execute(data))
+        _again(lambda: _insert(table, data))
+        _make_single(table, data)
 
     def search(
         self,
@@ -134,15 +138,15 @@ class LanceTables:
             raise InvalidInput(
                 f"keyspace {keyspace} has {_dimension(table)} dimensions, the vector {len(query)}", "vector"
             )
-        found = _again(lambda: _nearest(table, query, limit, where))
-        return [n for n in _neighbours(found) if threshold is None or n.similarity >= threshold]
+        found = _again(lambda: _nearest_views(table, query, limit, where))
+        return [n for n in found if threshold is None or n.similarity >= threshold]
 
     def count(self, keyspace: Keyspace, stream: StreamId | None = None) -> int:
         """Views kept, of one stream when given."""
         with _errors():
             table = self._table(keyspace)
             where = None if stream is None else _where([stream], None, None, None)
-            return 0 if table is None else int(table.count_rows(where))
+        return 0 if table is None else _again(lambda: doubles.count(table, where))
 
     def delete_stream(self, stream: StreamId) -> None:
         """Everything of a stream: neither a search nor an older version gives any of it on return."""
@@ -150,17 +154,24 @@ class LanceTables:
         for keyspace in KEYSPACES:
             with _errors():
                 table = self._table(keyspace)
-            if table is not None and self.count(keyspace, stream):
+            if table is not None and _again(partial(table.count_rows, where)):
                 _again(partial(table.delete, where))
                 _again(partial(table.optimize, cleanup_older_than=AT_ONCE))
 
     def maintain(self) -> None:
-        """Build what indices are missing, take new rows into them, compact, drop old versions."""
+        """Build what indices are missing, take new rows into them, compact, drop old versions.
+
+        The first time, look for what a process that was killed, or an older version, left double.
+        """
         for keyspace in KEYSPACES:
             with _errors():
                 table = self._table(keyspace)
             if table is not None:
                 self._index(table)
+                if keyspace not in self._looked_through:
+                    for ids in _again(partial(doubles.find, table)):
+                        _make_single(table, _again(partial(doubles.whole, table, ids)))
+                    self._looked_through.add(keyspace)
                 _again(partial(table.optimize, cleanup_older_than=self._keep))
 
     def _index(self, table: Any) -> None:
@@ -269,6 +280,33 @@ def _where(stream_ids: Sequence[StreamId] | None, from_ms: int | None, to_ms: in
             raise InvalidInput("a model's name is made of letters, digits and ._-", "model")
         conditions.append(f"model = '{model}'")
     return " AND ".join(conditions)
+
+
+def _insert(table: Any, rows: pa.Table) -> None:
+    table.merge_insert("view_id").when_not_matched_insert_all().execute(rows)
+
+
+def _make_single(table: Any, rows: pa.Table) -> None:
+    """Leave one row of each view of `rows`; written again, should others have removed the other one."""
+    ids: list[Any] = rows["view_id"].to_pylist()
+    for _ in range(TRIES):
+        if not _again(lambda: doubles.remove(table, ids)):
+            return
+        _again(lambda: _insert(table, rows))
+    raise StoreUnavailable(f"LanceDB: others keep writing the same {len(ids)} views")
+
+
+def _nearest_views(table: Any, query: Any, limit: int, where: str) -> list[Neighbour]:
+    """The nearest, each view once; more is asked for only while rows are double."""
+    asked = limit
+    while True:
+        found = _nearest(table, query, asked, where)
+        views: dict[ViewId, Neighbour] = {}
+        for neighbour in _neighbours(found):
+            views.setdefault(neighbour.view_id, neighbour)
+        if len(views) >= limit or found.num_rows < asked:
+            return list(views.values())[:limit]
+        asked *= 2
 
 
 def _nearest(table: Any, query: Any, limit: int, where: str) -> pa.Table:

@@ -109,6 +109,12 @@ class Reader:
         if self._control.order == "stop":
             begin_if_missing(publisher, self._spec, begun=standing.begun)
             return Outcome("stop")
+        with self._backlog() as backlog:
+            return self._read_against(backlog, publisher, ledger, standing)
+
+    def _read_against(
+        self, backlog: Backlog, publisher: Publisher, ledger: Ledger, standing: Standing
+    ) -> Outcome | None:
         try:
             source = open_source(self._spec, self._settings, careful=self._start.careful)
         except (ClientError, FatalError) as error:
@@ -117,7 +123,6 @@ class Reader:
         video = source.probe.info(source.decoder)
         if not standing.begun:
             publisher.begin(RunBegin(self._spec.stream_id, self._spec.run, self._spec, video))
-        backlog, lag = self._backlog()
         numbering = Numbering(publisher, backlog, ledger, standing.next_seq, self._settings.kafka.max_message_bytes)
         lane = self._lane(numbering, ledger)
         reading = Reading(
@@ -133,7 +138,6 @@ class Reader:
         with Reporter(teller, lane, self._control) as reporter:
             reading.run()
             lane.drain()
-        lag.close()
         if reporter.error is not None:
             raise reporter.error
         return self._outcome(reading, source, ledger, teller)
@@ -203,13 +207,13 @@ class Reader:
         since_start = Fraction(now_ms() - self._spec.started_ms, 1000)
         return Resume(index=following, begin=max(reached, since_start))
 
-    def _backlog(self) -> tuple[Backlog, DetectLag]:
+    def _backlog(self) -> Backlog:
         kafka = self._settings.kafka
         if self._spec.lane == "live":
             lag = DetectLag(kafka, self._frames_topic, (self._start.partition,))
-            return Backlog(lag, int(kafka.frames_live_bytes * LIVE_SHARE), time.monotonic), lag
+            return Backlog(lag, int(kafka.frames_live_bytes * LIVE_SHARE), time.monotonic, watched=True)
         lag = DetectLag(kafka, self._frames_topic, tuple(range(kafka.partitions)))
-        return Backlog(lag, kafka.frames_batch_bytes, time.monotonic), lag
+        return Backlog(lag, kafka.frames_batch_bytes, time.monotonic)
 
     def _lane(self, numbering: Numbering, ledger: Ledger) -> Lane:
         if self._spec.lane == "live":

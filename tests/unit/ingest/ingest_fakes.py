@@ -69,11 +69,15 @@ class FakeProducer:
 class FakeLag:
     records: int = 0
     error: bool = False
+    closed: bool = False
 
     def count(self) -> int:
         if self.error:
             raise KafkaException("no answer")
         return self.records
+
+    def close(self) -> None:
+        self.closed = True
 
 
 @dataclass

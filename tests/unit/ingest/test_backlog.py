@@ -50,7 +50,7 @@ def fails() -> int:
 
 
 def test_a_watched_backlog_answers_while_a_look_waits_for_the_broker() -> None:
-    lag = SlowLag(3, lambda: 0)
+    lag = SlowLag(0, lambda: 0)
     with Backlog(lag, 1000, FakeClock(), watched=True) as backlog:
         assert lag.asked.wait(SOON_S)
         backlog.published(600)

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from core import kafka as clients
 from core.log import get
 from core.settings import Kafka
+from ingest.record_sizes import RecordSizes
 
 log = get(__name__)
 READER_GROUP = "detect"
@@ -24,6 +25,10 @@ LAST_LOOK_S = 1.0
 class UnreadRecords(Protocol):
     """Counts records that detect has not committed past."""
 
+    @property
+    def record_bytes(self) -> float | None:
+        """Of those counted last, rather too much than too little; None where nothing is known of them."""
+
     def count(self) -> int:
         """Unread records now. Raises KafkaException."""
 
@@ -32,43 +37,63 @@ class UnreadRecords(Protocol):
 
 
 class DetectLag:
-    """Unread records of some partitions of a topic, by the committed offsets of the group `detect`."""
+    """Unread records of some partitions of a topic, by the committed offsets of the group `detect`.
 
-    def __init__(self, kafka: Kafka, topic: str, partitions: tuple[int, ...]) -> None:
+    Args:
+        bound: bytes that matter: so few records that they cannot be as many are not looked at.
+    """
+
+    def __init__(self, kafka: Kafka, topic: str, partitions: tuple[int, ...], bound: int) -> None:
         self._connect = partial(clients.consumer, kafka, "ingest-backlog", READER_GROUP)
         self._consumer: Consumer = self._connect()
         self._places = [TopicPartition(topic, partition) for partition in partitions]
+        self._sizes = RecordSizes(kafka, topic)
+        self._few = bound // kafka.max_message_bytes
+
+    @property
+    def record_bytes(self) -> float | None:
+        """Size of an unread record, from some of them."""
+        return self._sizes.estimate
 
     def count(self) -> int:
         """Unread records now; from the oldest kept one where nothing is committed. Raises KafkaException."""
         try:
-            return self._count()
+            unread = self._unread()
         except KafkaException:
             # a client that has lost sight of a partition may never see it again; a new one does
             self._consumer.close()
             self._consumer = self._connect()
             raise
+        count = sum(map(len, unread.values()))
+        if count > self._few:
+            self._sizes.look(unread)
+        else:
+            self._sizes.forget(unread)
+        return count
 
-    def _count(self) -> int:
-        unread = 0
+    def _unread(self) -> dict[int, range]:
+        """Offsets of what is unread, by partition."""
+        unread = {}
         for place in self._consumer.committed(self._places, timeout=TIMEOUT_S):
             low, high = self._consumer.get_watermark_offsets(
                 TopicPartition(place.topic, place.partition), timeout=TIMEOUT_S, cached=False
             )
-            unread += high - max(low, place.offset)
+            unread[place.partition] = range(max(low, place.offset), high)
         return unread
 
     def close(self) -> None:
         """Leave the broker."""
         self._consumer.close()
+        self._sizes.close()
 
 
 class Backlog:
     """Unread bytes, held against a bound.
 
-    Kafka tells offsets, not bytes: the unread records are taken to be of the mean size of those this
-    reader has published, and what it publishes between two looks is added as it is. To be used in a
-    `with`, at whose end the broker is left.
+    Kafka tells offsets, not bytes: an unread record is taken to be as large as those that were looked
+    at, whoever published them; where too few are unread to be looked at, as those this reader has
+    published. What it publishes between two looks is added as it is. To be used in a `with`, at whose
+    end the broker is left.
 
     Args:
         watched: a thread of its own looks, and the answer is the last one known: a look waits for the
@@ -136,6 +161,7 @@ class Backlog:
             records, handed = self._records, self._bytes
         try:
             unread = self._lag.count()
+            mean = self._lag.record_bytes
         except KafkaException as error:
             log.warning("the backlog cannot be seen", error=str(error))
             return
@@ -143,5 +169,5 @@ class Backlog:
             self._looked_at = self._now()
         with self._lock:
             self._unread = unread
-            self._mean = handed / records if records else None
+            self._mean = handed / records if mean is None and records else mean
             self._seen = handed

@@ -209,11 +209,11 @@ class Reader:
 
     def _backlog(self) -> Backlog:
         kafka = self._settings.kafka
-        if self._spec.lane == "live":
-            lag = DetectLag(kafka, self._frames_topic, (self._start.partition,))
-            return Backlog(lag, int(kafka.frames_live_bytes * LIVE_SHARE), time.monotonic, watched=True)
-        lag = DetectLag(kafka, self._frames_topic, tuple(range(kafka.partitions)))
-        return Backlog(lag, kafka.frames_batch_bytes, time.monotonic)
+        live = self._spec.lane == "live"
+        bound = int(kafka.frames_live_bytes * LIVE_SHARE) if live else kafka.frames_batch_bytes
+        partitions = (self._start.partition,) if live else tuple(range(kafka.partitions))
+        lag = DetectLag(kafka, self._frames_topic, partitions, bound)
+        return Backlog(lag, bound, time.monotonic, watched=live)
 
     def _lane(self, numbering: Numbering, ledger: Ledger) -> Lane:
         if self._spec.lane == "live":

@@ -70,6 +70,7 @@ class FakeLag:
     records: int = 0
     error: bool = False
     closed: bool = False
+    record_bytes: float | None = None
 
     def count(self) -> int:
         if self.error:

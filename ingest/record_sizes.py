@@ -21,8 +21,8 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from core import kafka as clients
 from core.settings import Kafka
 
-AT_ONCE = 4
-KEPT = 64
+AT_ONCE = 8
+KEPT = 256
 ENOUGH = 16
 DEVIATIONS = 3.0
 ANSWER_S = 1.0

@@ -201,9 +201,9 @@ class Reader:
         if self._spec.lane == "batch":
             return Resume(published=standing.next_seq, last=last.index)
         following = last.index + 1
-        reached = Fraction(repr(last.media_s)) + source.probe.frame_s
         if is_local(self._spec.source.url):
-            return Resume(skip=following, index=following, begin=reached)
+            return Resume(behind=Fraction(repr(last.media_s)), index=following)
+        reached = Fraction(repr(last.media_s)) + source.probe.frame_s
         since_start = Fraction(now_ms() - self._spec.started_ms, 1000)
         return Resume(index=following, begin=max(reached, since_start))
 

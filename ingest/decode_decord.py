@@ -48,10 +48,10 @@ class DecordFrame:
             pixels: Rgb = self.reader.next().asnumpy()
         except Errors as error:
             self.failed = True
-            raise NotDecoded from error
+            raise NotDecoded(again=True) from error
         if pixels.shape != self.shape:
             self.failed = True
-            raise NotDecoded
+            raise NotDecoded(again=True)
         self.taken = True
         return pixels
 

@@ -13,7 +13,15 @@ ProblemSink = Callable[[str], None]
 
 
 class NotDecoded(Exception):
-    """This frame could not be decoded after all; the source goes on with the next that can."""
+    """This frame could not be decoded after all; the source goes on with the next that can.
+
+    Attributes:
+        again: the source may give the same frame once more, by another decoder.
+    """
+
+    def __init__(self, *, again: bool = False) -> None:
+        super().__init__()
+        self.again = again
 
 
 class Decoded(Protocol):

@@ -30,6 +30,7 @@ from ingest.backlog import Backlog, DetectLag
 from ingest.closing import begin_if_missing, close_run, settled
 from ingest.control import Control
 from ingest.lanes import BatchLane, Lane, LiveLane, Numbering
+from ingest.lapse import leave, watch
 from ingest.ledger import Ledger
 from ingest.offsets import bounds
 from ingest.progress import Checkpoint
@@ -104,11 +105,21 @@ class Reader:
         forget_source(self._spec, self._settings)
         return end.state
 
+    def leave(self) -> None:
+        """End the process now, without sending what it has: the lease has lapsed."""
+        leave(self._producer)
+
     def _read(self, publisher: Publisher, ledger: Ledger, standing: Standing) -> Outcome | None:
         """Open and read the source; None when told to suspend. Raises BrokerUnavailable."""
         if self._control.order == "stop":
             begin_if_missing(publisher, self._spec, begun=standing.begun)
             return Outcome("stop")
+        with self._backlog() as backlog:
+            return self._read_against(backlog, publisher, ledger, standing)
+
+    def _read_against(
+        self, backlog: Backlog, publisher: Publisher, ledger: Ledger, standing: Standing
+    ) -> Outcome | None:
         try:
             source = open_source(self._spec, self._settings, careful=self._start.careful)
         except (ClientError, FatalError) as error:
@@ -117,7 +128,6 @@ class Reader:
         video = source.probe.info(source.decoder)
         if not standing.begun:
             publisher.begin(RunBegin(self._spec.stream_id, self._spec.run, self._spec, video))
-        backlog, lag = self._backlog()
         numbering = Numbering(publisher, backlog, ledger, standing.next_seq, self._settings.kafka.max_message_bytes)
         lane = self._lane(numbering, ledger)
         reading = Reading(
@@ -133,7 +143,6 @@ class Reader:
         with Reporter(teller, lane, self._control) as reporter:
             reading.run()
             lane.drain()
-        lag.close()
         if reporter.error is not None:
             raise reporter.error
         return self._outcome(reading, source, ledger, teller)
@@ -197,19 +206,19 @@ class Reader:
         if self._spec.lane == "batch":
             return Resume(published=standing.next_seq, last=last.index)
         following = last.index + 1
-        reached = Fraction(repr(last.media_s)) + source.probe.frame_s
         if is_local(self._spec.source.url):
-            return Resume(skip=following, index=following, begin=reached)
+            return Resume(behind=Fraction(repr(last.media_s)), index=following)
+        reached = Fraction(repr(last.media_s)) + source.probe.frame_s
         since_start = Fraction(now_ms() - self._spec.started_ms, 1000)
         return Resume(index=following, begin=max(reached, since_start))
 
-    def _backlog(self) -> tuple[Backlog, DetectLag]:
+    def _backlog(self) -> Backlog:
         kafka = self._settings.kafka
-        if self._spec.lane == "live":
-            lag = DetectLag(kafka, self._frames_topic, (self._start.partition,))
-            return Backlog(lag, int(kafka.frames_live_bytes * LIVE_SHARE), time.monotonic), lag
-        lag = DetectLag(kafka, self._frames_topic, tuple(range(kafka.partitions)))
-        return Backlog(lag, kafka.frames_batch_bytes, time.monotonic), lag
+        live = self._spec.lane == "live"
+        bound = int(kafka.frames_live_bytes * LIVE_SHARE) if live else kafka.frames_batch_bytes
+        partitions = (self._start.partition,) if live else tuple(range(kafka.partitions))
+        lag = DetectLag(kafka, self._frames_topic, partitions, bound)
+        return Backlog(lag, bound, time.monotonic, watched=live)
 
     def _lane(self, numbering: Numbering, ledger: Ledger) -> Lane:
         if self._spec.lane == "live":
@@ -284,13 +293,15 @@ def main(orders: int) -> int:
     bound_memory(settings.ingest.reader_memory_mb)
     if start.spec.lane == "batch":
         os.nice(BATCH_NICENESS)
-    control = Control(time.monotonic)
+    control = Control(time.monotonic, member_at=start.member_at)
     signal.signal(signal.SIGTERM, lambda *_: control.tell("suspend"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     words = (line.decode("utf-8", "replace") for line in lines)
     threading.Thread(target=control.hear, args=(words,), name="orders", daemon=True).start()
     try:
-        ended = Reader(start, settings, control).run()
+        reader = Reader(start, settings, control)
+        threading.Thread(target=watch, args=(control, reader.leave), name="lease", daemon=True).start()
+        ended = reader.run()
     except TransientError as error:
         log.warning("the reader will be tried again", stream=str(start.spec.stream_id), error=str(error))
         return EXIT_RETRY

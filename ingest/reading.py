@@ -17,6 +17,7 @@ from ingest.control import Control
 from ingest.decoded import Decoded, NotDecoded, ProblemSink
 from ingest.lanes import Lane
 from ingest.ledger import Ledger
+from ingest.passing import Behind
 from ingest.picture import Rgb, Size, scaled, to_jpeg, upright
 from ingest.probe import Probe
 from ingest.sampling import Sampler, Timeline, tolerance
@@ -65,15 +66,17 @@ class Resume:
         published: frames that are on Kafka already; they are passed over, and counted by reading
             the file again (a file gives the same frames each time).
         last: position of the newest of them among the decoded frames. What was read before it and
-            is not among the published was too large: batch gives up nothing else on its way.
-        skip: decoded frames to pass over uncounted, where counts were brought along (live).
+            is not among the published was too large: batch gives up nothing else on its way. It is
+            converted again, because what cannot be is no decoded frame and has no position.
+        behind: media second up to which frames are passed over uncounted, where counts were brought
+            along (a live file); None where the source does not give them again.
         index: position of the first frame that counts.
-        begin: media second of the first frame that counts.
+        begin: media second of the first frame that counts, where nothing is passed over.
     """
 
     published: int = 0
     last: int = -1
-    skip: int = 0
+    behind: Fraction | None = None
     index: int = 0
     begin: Fraction = Fraction(0)
 
@@ -123,13 +126,17 @@ class Reading:
             time_s = self._timeline.at(frame.pts)
             wanted = self._sampler.wants(time_s)
             jpeg: bytes | None = None
-            if wanted and self._index > self._resume.last:
-                if not self._paced(time_s):
+            if wanted:
+                new = self._index > self._resume.last
+                if new and not self._paced(time_s):
                     return
                 try:
-                    jpeg = self._shape.jpeg(frame.rgb())
-                except NotDecoded:
+                    image = frame.rgb()
+                except NotDecoded as error:
+                    if not error.again:  # its time passes all the same, whoever reads the file and from where
+                        self._timeline.advance(frame.pts)
                     continue
+                jpeg = self._shape.jpeg(image) if new else None
             self._advance(frame, time_s, wanted=wanted, jpeg=jpeg)
 
     def _advance(self, frame: Decoded, time_s: Fraction, *, wanted: bool, jpeg: bytes | None) -> None:
@@ -173,19 +180,28 @@ class Reading:
 
     def _all_frames(self) -> Iterator[Decoded]:
         """The source's frames, again and again when it loops, without those to pass over."""
-        skip = self._resume.skip
+        behind = None if self._resume.behind is None else Behind(self._resume.behind, self._source.probe.frame_s)
         while True:
             given = 0
             for frame in self._source.frames(self._note_problem):
                 given += 1
-                if skip > 0:
-                    skip -= 1
-                    self._control.beat += 1
-                    continue
+                if behind is not None:
+                    if behind.passes(frame.pts):
+                        self._control.beat += 1
+                        continue
+                    self._go_on(behind)
+                    behind = None
                 yield frame
             if not self._spec.source.loop or not given or self._control.order != "go":
                 return
-            skip %= given
+            if behind is not None:
+                behind.again()
+
+    def _go_on(self, behind: Behind) -> None:
+        """Time and sampling stand as they did behind the newest published frame."""
+        self._timeline = Timeline(self._source.probe.frame_s, behind.next)
+        if behind.last is not None:
+            self._sampler.chosen(behind.last)
 
     def _note_problem(self, reason: str) -> None:
         self._ledger.problem(reason)

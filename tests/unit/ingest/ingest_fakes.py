@@ -69,11 +69,16 @@ class FakeProducer:
 class FakeLag:
     records: int = 0
     error: bool = False
+    closed: bool = False
+    record_bytes: float | None = None
 
     def count(self) -> int:
         if self.error:
             raise KafkaException("no answer")
         return self.records
+
+    def close(self) -> None:
+        self.closed = True
 
 
 @dataclass
@@ -98,12 +103,16 @@ class FakeDecoded:
 
 @dataclass
 class FakeSource:
-    """`count` frames at `fps`; frames in `bad` raise when they are taken, and are not given again."""
+    """`count` frames at `fps`; frames in `bad` raise when they are taken, and are not given again.
+
+    `gaps`: frames of time from each to the next; one each where it is empty.
+    """
 
     count: int = 30
     fps: int = 10
     bad: frozenset[int] = frozenset()
     damage: dict[int, str] = field(default_factory=dict)
+    gaps: list[int] = field(default_factory=list)
     decoder: str = "fake"
     broken: str | None = None
 
@@ -125,7 +134,8 @@ class FakeSource:
         for number in range(self.count):
             if number in self.damage:
                 problem(self.damage[number])
-            yield FakeDecoded(Fraction(number, self.fps), number, number not in self.bad)
+            place = sum(self.gaps[:number]) if self.gaps else number
+            yield FakeDecoded(Fraction(place, self.fps), number, number not in self.bad)
 
 
 def spec(lane: str = "batch", fps: float = 0.0, run: int = 1, **more: Any) -> StreamSpec:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
@@ -184,7 +185,7 @@ class Session:
         return self.control.order == "go"
 
     def _before(self, number: int) -> None:
-        if number < self.resume.skip:
+        if self.resume.behind is not None and Fraction(number, 10) <= self.resume.behind:
             return
         self.check(settled=False)
         if self.done == len(self.steps):

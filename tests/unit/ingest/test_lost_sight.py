@@ -57,7 +57,7 @@ def _progress() -> Callable[[], object]:
     ("asking", "fails_with", "answer"),
     [
         (_progress, BrokerUnavailable, None),
-        (lambda: DetectLag(Kafka(), "frames", (0,)).count, KafkaException, 0),
+        (lambda: DetectLag(Kafka(), "frames", (0,), 10**9).count, KafkaException, 0),
     ],
 )
 def test_the_next_question_is_asked_by_a_new_client(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from hypothesis import given
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from ingest_fakes import FakeClock, FakeSource, spec
 
@@ -164,7 +164,7 @@ def test_frames_that_were_too_large_before_a_restart_stay_counted_and_nothing_co
 
 
 def test_a_live_file_goes_on_after_the_last_frame_with_its_counts() -> None:
-    resume = Resume(skip=11, index=11, begin=Fraction(11, 10))
+    resume = Resume(behind=Fraction(1), index=11)
     frames, ledger, _ = read(
         FakeSource(count=15), resume, lane="live", realtime=True, before=IngestCounts(decoded=11, read=11, published=11)
     )
@@ -173,6 +173,62 @@ def test_a_live_file_goes_on_after_the_last_frame_with_its_counts() -> None:
 
 
 def test_a_looped_file_goes_on_within_its_loop() -> None:
-    resume = Resume(skip=11, index=11, begin=Fraction(11, 10))
+    resume = Resume(behind=Fraction(1), index=11)
     frames, _, _ = read(FakeSource(count=4), resume, lane="live", loop=True, stop_at=3)
     assert [f.index for f in frames] == [11, 12, 13]
+
+
+def rest_of(frame: Frame) -> tuple[int, float, bytes]:
+    return (frame.index, frame.media_s, frame.jpeg)
+
+
+def places(frames: list[Frame]) -> list[tuple[int, int, float, bytes]]:
+    return [(seq, *rest_of(frame)) for seq, frame in enumerate(frames)]
+
+
+@settings(max_examples=20, phases=(Phase.explicit, Phase.generate))
+@given(
+    bad=st.frozensets(st.integers(0, 15), min_size=1, max_size=6),
+    fps=st.sampled_from([0.0, 3.0, 7.5]),
+    gaps=st.lists(st.sampled_from([1, 1, 2, 5]), min_size=16, max_size=16),
+)
+def test_a_file_with_frames_that_cannot_be_converted_is_the_same_after_an_interruption_anywhere(
+    bad: frozenset[int], fps: float, gaps: list[int]
+) -> None:
+    source = FakeSource(count=16, bad=bad, gaps=gaps)
+    whole, ledger, _ = read(source, fps=fps)
+    for cut in range(len(whole) + 1):
+        last = whole[cut - 1].index if cut else -1
+        rest, counted, _ = read(source, Resume(published=cut, last=last), fps=fps)
+        assert [(cut + nth, *rest_of(f)) for nth, f in enumerate(rest)] == places(whole)[cut:]
+        assert counted.counts == ledger.counts
+
+
+def test_the_time_of_a_frame_that_fails_passes_all_the_same() -> None:
+    frames, _, _ = read(FakeSource(count=4, bad=frozenset({0})), lane="live")
+    assert [(f.index, f.media_s) for f in frames] == [(0, 0.1), (1, 0.2), (2, 0.3)]
+
+
+@settings(max_examples=20, phases=(Phase.explicit, Phase.generate))
+@given(
+    bad=st.frozensets(st.integers(0, 7), min_size=1, max_size=4),
+    fps=st.sampled_from([0.0, 3.0, 7.5]),
+    gaps=st.lists(st.sampled_from([1, 1, 2, 5]), min_size=8, max_size=8),
+    rounds=st.sampled_from([1, 3]),
+)
+def test_a_live_file_with_such_frames_is_the_same_after_an_interruption_anywhere(
+    bad: frozenset[int], fps: float, gaps: list[int], rounds: int
+) -> None:
+    source = FakeSource(count=8, bad=bad, gaps=gaps)
+    once, _, _ = read(source, fps=fps, lane="live")
+    stop = (len(once) - 1) * rounds
+    if stop <= 0:
+        return
+    more = {"fps": fps, "lane": "live", "loop": True}
+    whole, ledger, _ = read(source, stop_at=stop, **more)
+    for cut in range(1, len(whole)):
+        _, before, _ = read(source, stop_at=cut, **more)
+        resume = Resume(behind=Fraction(repr(whole[cut - 1].media_s)), index=whole[cut - 1].index + 1)
+        rest, counted, _ = read(source, resume, stop_at=stop - cut, before=before.counts, **more)
+        assert [(cut + nth, *rest_of(f)) for nth, f in enumerate(rest)] == places(whole)[cut:]
+        assert counted.counts == ledger.counts

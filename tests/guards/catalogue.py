@@ -647,8 +647,8 @@ INTAKE = (
         "a restart goes on behind the newest frame, not after so many",
         "frames behind one that was too large come twice, under two numbers",
         "ingest/reading.py",
-        "if wanted and self._index > self._resume.last:",
-        "if wanted and self._read >= self._resume.published:",
+        "new = self._index > self._resume.last",
+        "new = self._read >= self._resume.published",
         (READING_TESTS + "test_frames_that_were_too_large_before_a_restart_stay_counted_and_nothing_comes_twice",),
     ),
     Guard(

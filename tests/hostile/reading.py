@@ -63,6 +63,8 @@ class Result(msgspec.Struct, frozen=True):
 class NoBacklog:
     """Nothing waits: there is no detector."""
 
+    record_bytes: float | None = None
+
     def count(self) -> int:
         """None."""
         return 0
@@ -128,9 +130,8 @@ class WithoutBroker(Reader):
         self._frames_topic = self._topics.frames_batch
         self._producer: Any = AtOnce()
 
-    def _backlog(self) -> tuple[Backlog, Any]:
-        lag = NoBacklog()
-        return Backlog(lag, 2**40, time.monotonic), lag
+    def _backlog(self) -> Backlog:
+        return Backlog(NoBacklog(), 2**40, time.monotonic)
 
     def read(self) -> tuple[Outcome, Ledger, AtOnce]:
         """From opening the source to the run's end."""

@@ -17,13 +17,22 @@ from core.settings import Kafka
 from core.topics import definitions
 
 QUIET = {"log_level": 3}
+RECONNECT_MS = 1000
+"""The longest pause between two attempts: ten seconds by default, which a broker that is back would wait for."""
+
 SILENT = {"log_level": 0}
 """For a client that asks whether a broker is there: a refused connection is an answer, no error."""
 
 
 def common(kafka: Kafka, client: str) -> dict[str, Any]:
     """librdkafka settings of any client."""
-    return {"bootstrap.servers": kafka.address, "client.id": f"sightline-{client}", **QUIET, **kafka.security}
+    return {
+        "bootstrap.servers": kafka.address,
+        "client.id": f"sightline-{client}",
+        "reconnect.backoff.max.ms": RECONNECT_MS,
+        **QUIET,
+        **kafka.security,
+    }
 
 
 def producer(kafka: Kafka, client: str, **more: Any) -> Producer:

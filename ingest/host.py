@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from core import kafka as clients
 from core.bounds import check_key
@@ -101,7 +101,6 @@ class Host:
         self._alive_at = float("-inf")
         self._accepted = 0
         self._stopping = False
-        self._membership = Membership(now)
         self._consumer: Consumer = clients.consumer(
             kafka,
             "ingest",
@@ -111,10 +110,11 @@ class Host:
                 "heartbeat.interval.ms": HEARTBEAT_MS,
                 "partition.assignment.strategy": "cooperative-sticky",
                 "allow.auto.create.topics": False,
-                "on_commit": self._membership.answer,
                 **({} if instance is None else {"group.instance.id": f"ingest-{socket.gethostname()}-{instance}"}),
             },
         )
+
+        self._membership = Membership(self._prove, now)
 
     def run(self) -> None:
         """Run until `stop`; then every reader has been suspended and the group left.
@@ -123,6 +123,7 @@ class Host:
             FatalError: this host's place is taken; its readers have ended without sending what they had.
         """
         self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        self._membership.start()
         log.info("ingest host runs", host=self.name)
         try:
             while not self._stopping:
@@ -132,7 +133,8 @@ class Host:
             raise
         finally:
             self._suspend(list(self._streams.values()))
-            self._consumer.close()
+            if self._membership.stop():
+                self._consumer.close()
             self._progress.close()
             log.info("ingest host has ended", host=self.name)
 
@@ -144,7 +146,6 @@ class Host:
         """One round: hear of definitions, look after readers, begin what may begin."""
         for message in self._consumer.consume(200, timeout=POLL_S):
             self._hear(message)
-        self._ask_membership()
         self._note_read()
         self._look_after_readers()
         for key in sorted(self._dirty, key=lambda k: self._streams[k].order if k in self._streams else 0):
@@ -168,11 +169,16 @@ class Host:
         self._membership.ask_now()
         log.info("partitions assigned", partitions=[place.partition for place in partitions])
 
-    def _ask_membership(self) -> None:
-        if question := self._membership.question(
-            TopicPartition(self._topic, min(self._held), 0) if self._held else None
-        ):
-            self._consumer.commit(offsets=[question], asynchronous=True)
+    def _prove(self) -> bool:
+        """Commit the beginning of a partition that is held, where it is always read from. Raises KafkaException."""
+        held = sorted(self._held)
+        places = [TopicPartition(self._topic, partition, 0) for partition in held[:1]]
+        if not places:
+            return False
+        for place in self._consumer.commit(offsets=places, asynchronous=False) or []:
+            if place.error is not None:
+                raise KafkaException(place.error)
+        return True
 
     def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """The group has gone on without this host: another may have begun already."""
@@ -326,7 +332,7 @@ class Host:
         if checkpoint is not None and checkpoint.run != spec.run:
             checkpoint = None
         careful = stream.crashes > 0
-        member_at = self._member_at(spec)
+        member_at = self._membership.known_at
         start = Start(spec, stream.partition, self.name, self._reader_settings, checkpoint, careful, member_at)
         stream.reader = self._launch(start, self._settings.ingest.stall_timeout_s)
         stream.wanted = False
@@ -346,15 +352,7 @@ class Host:
             self._alive_at = self._now()
             for stream in self._streams.values():
                 if stream.reader is not None:
-                    stream.reader.alive(self._member_at(stream.reader.spec))
-
-    def _member_at(self, spec: StreamSpec) -> float:
-        """From when a reader's lease lasts.
-
-        Two who read one file give the same frames under the same numbers, and each is used once; a
-        camera gives each of them its own. So a file is not begun anew while the broker is away.
-        """
-        return self._now() if spec.lane == "batch" else self._membership.known_at
+                    stream.reader.alive(self._membership.known_at)
 
     def _after(self, stream: Stream, reader: ReaderProcess, death: Death) -> None:
         """A reader has ended: the run with it, or it is to be begun again, or given up."""

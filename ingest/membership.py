@@ -1,14 +1,16 @@
 """Whether this host is still a member of its group, as the group's coordinator last said.
 
-Asked by committing an offset, which only a member of the living generation may. The answer comes
-while the host polls; it is not waited for, because librdkafka does not always give one.
+Asked by committing an offset: only a member of the living generation may, and it is done on the
+connection that the heartbeats take. A thread of its own asks, so that a host that waits for other
+answers knows of it all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable
 
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError, KafkaException
 
 from core.log import get
 
@@ -17,52 +19,72 @@ ASK_S = 1.0
 FRESH_S = 2.5
 """A reader that begins now has so much less of its first lease."""
 
+LAST_ANSWER_S = 2.0
+
 
 class Membership:
-    """Asks each second, and remembers when it asked the newest question that was answered with yes."""
+    """Asks each second, and remembers when it asked the last question that was answered with yes.
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    Args:
+        ask: whether this host was found a member; raises KafkaException where it is none, or nobody answers.
+    """
+
+    def __init__(self, ask: Callable[[], bool], now: Callable[[], float]) -> None:
+        self._ask = ask
         self._now = now
         self._asked = float("-inf")
-        self._known = float("-inf")
         self._silent = False
+        self._done = False
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="membership", daemon=True)
 
     @property
     def known_at(self) -> float:
         """Monotonic time at which it still held; the session has been renewed at most a heartbeat before."""
-        return self._known
+        return self._asked
 
     @property
     def fresh(self) -> bool:
         """Whether it held just now, so that a reader may begin."""
-        return self._now() - self._known < FRESH_S
+        return self._now() - self._asked < FRESH_S
 
-    def question(self, place: TopicPartition | None) -> TopicPartition | None:
-        """What is to be committed now, with the time in it; None when it is not time to ask, or nothing is held.
-
-        Args:
-            place: the beginning of a partition that is held, where it is always read from.
-        """
-        if place is None or self._now() - self._asked < ASK_S:
-            return None
-        self._asked = self._now()
-        return TopicPartition(place.topic, place.partition, place.offset, repr(self._asked))
-
-    def answer(self, error: KafkaError | None, places: Sequence[TopicPartition]) -> None:
-        """Take the answer to a question, however old."""
-        for place in places:
-            refused = error or place.error
-            if refused is None or refused.code() == KafkaError.REBALANCE_IN_PROGRESS:  # said to members only
-                self._silent = False
-                self._known = max(self._known, float(place.metadata))
-            elif not self._silent:
-                self._silent = True
-                log.warning("the group does not say that this host belongs to it", error=refused.str())
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
 
     def ask_now(self) -> None:
         """Ask without waiting for the second to pass."""
-        self._asked = float("-inf")
+        self._wake.set()
 
     def lost(self) -> None:
         """It is known not to hold any more."""
-        self._known = float("-inf")
+        self._asked = float("-inf")
+
+    def stop(self) -> bool:
+        """End the questions; whether the last one is answered, and the client may be closed."""
+        self._done = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(LAST_ANSWER_S)
+        return not self._thread.is_alive()
+
+    def ask(self) -> None:
+        """Ask once."""
+        asked = self._now()
+        try:
+            if not self._ask():
+                return
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.REBALANCE_IN_PROGRESS:  # said to members only
+                if not self._silent:
+                    log.warning("the group does not say that this host belongs to it", error=str(error))
+                self._silent = True
+                return
+        self._silent = False
+        self._asked = asked
+
+    def _run(self) -> None:
+        while not self._done:
+            self.ask()
+            self._wake.wait(ASK_S)
+            self._wake.clear()

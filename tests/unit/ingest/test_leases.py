@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from ingest_fakes import STREAM, FakeClock, spec
 
 from core import kafka as clients
@@ -95,55 +95,63 @@ def test_connections_send_nothing_after_the_end() -> None:
         assert struct.unpack("ii", linger) == (1, 0)
 
 
-def asked(membership: Membership) -> TopicPartition:
-    question = membership.question(TopicPartition("streams", 2, 0))
-    assert question is not None
-    return question
+def refused(code: int) -> KafkaException:
+    return KafkaException(KafkaError(code))
 
 
 def test_membership_holds_from_when_it_was_asked_for() -> None:
     clock = FakeClock()
-    membership = Membership(clock)
+    answers: list[KafkaException | bool] = []
+
+    def ask() -> bool:
+        clock.now += 1  # the answer takes its time
+        answer = answers.pop(0)
+        if isinstance(answer, KafkaException):
+            raise answer
+        return answer
+
+    membership = Membership(ask, clock)
     assert not membership.fresh
-    first = asked(membership)
-    assert membership.question(TopicPartition("streams", 2, 0)) is None, "once a second"
-    clock.now += ASK_S
-    second = asked(membership)
-    clock.now += 1
-    membership.answer(None, [second])
-    membership.answer(None, [first])  # an answer that was overtaken takes nothing back
-    assert (membership.known_at, membership.fresh) == (1001.0, True)
-    for code in (KafkaError._TRANSPORT, KafkaError.UNKNOWN_MEMBER_ID):
-        clock.now += 1
-        membership.answer(KafkaError(code), [asked(membership)])
-        assert membership.known_at == 1001.0
+    answers[:] = [
+        True,
+        refused(KafkaError._TRANSPORT),
+        refused(KafkaError.UNKNOWN_MEMBER_ID),
+        False,
+        refused(KafkaError.REBALANCE_IN_PROGRESS),
+    ]
+    membership.ask()
+    assert (membership.known_at, membership.fresh) == (1000.0, True)
+    for _ in range(3):
+        membership.ask()
+        assert membership.known_at == 1000.0
     assert not membership.fresh
-    clock.now += 1
-    membership.answer(KafkaError(KafkaError.REBALANCE_IN_PROGRESS), [asked(membership)])
-    assert membership.known_at == 1005.0, "only members are told of a rebalance"
+    membership.ask()
+    assert membership.known_at == 1004.0, "only members are told of a rebalance"
     membership.lost()
     assert not membership.fresh
 
 
-def test_nobody_is_asked_about_nothing() -> None:
-    membership = Membership(FakeClock())
-    assert membership.question(None) is None
-    assert asked(membership).offset == 0
+def test_membership_is_asked_for_until_it_is_stopped() -> None:
+    membership = Membership(lambda: True, FakeClock())
+    assert membership.stop(), "never begun"
+    membership = Membership(lambda: True, FakeClock())
+    membership.start()
     membership.ask_now()
-    assert asked(membership).partition == 2
+    assert membership.stop()
 
 
 class Group:
     """A host's client: commits are taken while it is a member."""
 
-    def __init__(self, *_: Any, on_commit: Any = None, **__: Any) -> None:
+    def __init__(self, *_: Any, **__: Any) -> None:
         self.member = True
         self.closed = False
-        self._answer = on_commit
 
-    def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
-        assert asynchronous, "librdkafka may never come back"
-        self._answer(None if self.member else KafkaError(KafkaError._TRANSPORT), offsets)
+    def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
+        assert not asynchronous
+        if not self.member:
+            raise refused(KafkaError._TRANSPORT)
+        return offsets
 
     def subscribe(self, *_: Any, **__: Any) -> None:
         """Nothing comes."""
@@ -199,7 +207,7 @@ def host(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> Host:
     made = Host(Settings(), Reader, clock)  # type: ignore[arg-type]
     monkeypatch.setattr(made._progress, "of", lambda *_: None)
     made._held = {2}
-    made._streams[b"s"] = Stream(2, b"s", spec("live"), wanted=True)
+    made._streams[b"s"] = Stream(2, b"s", spec(), wanted=True)
     return made
 
 
@@ -211,33 +219,24 @@ def test_leases_are_renewed_from_the_last_proof_of_membership_only(host: Host, c
     group: Any = host._consumer
     host._begin_waiting()
     assert reader_of(host) is None, "nothing begins before the group has said that this host belongs to it"
-    host._ask_membership()
+    host._membership.ask()
     host._begin_waiting()
     assert reader_of(host).start.member_at == 1000.0
     group.member = False
     for _ in range(8):
         clock.now += 1
-        host._ask_membership()
+        host._membership.ask()
         host._look_after_readers()
     assert set(reader_of(host).said) == {1000.0}, "a host whose loop runs without the broker renews nothing"
     group.member = True
+    host._membership.ask()
     clock.now += 1
-    host._ask_membership()
     host._look_after_readers()
-    assert reader_of(host).said[-1] == 1009.0
-
-
-def test_a_file_is_read_on_while_nobody_says_who_is_a_member(host: Host, clock: FakeClock) -> None:
-    host._streams[b"s"].spec = spec("batch")
-    host._ask_membership()
-    host._begin_waiting()
-    clock.now += 60
-    host._look_after_readers()
-    assert reader_of(host).said[-1] == clock.now, "two who read one file give the same frames"
+    assert reader_of(host).said[-1] == 1008.0
 
 
 def test_an_orderly_suspension_keeps_the_lease_while_the_reader_drains(host: Host, clock: FakeClock) -> None:
-    host._ask_membership()
+    host._membership.ask()
     host._begin_waiting()
     reader = reader_of(host)
     clock.now += 1
@@ -247,7 +246,7 @@ def test_an_orderly_suspension_keeps_the_lease_while_the_reader_drains(host: Hos
 
 
 def test_readers_of_a_place_that_is_lost_do_not_drain(host: Host) -> None:
-    host._ask_membership()
+    host._membership.ask()
     host._begin_waiting()
     reader = reader_of(host)
     host._lost(host._consumer, [TopicPartition("streams", 2)])
@@ -258,7 +257,7 @@ def test_readers_of_a_place_that_is_lost_do_not_drain(host: Host) -> None:
 
 
 def test_a_host_whose_place_is_taken_ends_its_readers_so(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    host._ask_membership()
+    host._membership.ask()
     host._begin_waiting()
     reader = reader_of(host)
 
@@ -273,7 +272,7 @@ def test_a_host_whose_place_is_taken_ends_its_readers_so(host: Host, monkeypatch
 
 
 def test_a_reader_that_ended_with_its_lease_begins_again_without_waiting(host: Host, clock: FakeClock) -> None:
-    host._ask_membership()
+    host._membership.ask()
     host._begin_waiting()
     stream = host._streams[b"s"]
     host._after(stream, reader_of(host), Death(False, None, 7, lapsed=True))

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from core import kafka as clients
 from core.bounds import check_key
@@ -25,7 +25,6 @@ from core.metrics import counter, gauge
 from core.settings import Settings
 from core.topics import Topics
 from ingest.closer import Closer
-from ingest.membership import Membership
 from ingest.offsets import bounds
 from ingest.progress import Checkpoint, ProgressLog
 from ingest.protocol import Start, settings_for_reader
@@ -33,11 +32,9 @@ from ingest.reader_process import Death, ReaderProcess, prepare
 
 log = get(__name__)
 SESSION_MS = 10_000
-HEARTBEAT_MS = 1_000
 POLL_S = 0.1
 ALIVE_S = 1.0
 SUSPEND_S = 10.0
-ABANDON_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 NOWHERE = 2**62
 Launch = Callable[[Start, float], ReaderProcess]
@@ -107,34 +104,24 @@ class Host:
             "ingest",
             **{
                 "session.timeout.ms": SESSION_MS,
-                "heartbeat.interval.ms": HEARTBEAT_MS,
                 "partition.assignment.strategy": "cooperative-sticky",
                 "allow.auto.create.topics": False,
                 **({} if instance is None else {"group.instance.id": f"ingest-{socket.gethostname()}-{instance}"}),
             },
         )
 
-        self._membership = Membership(self._prove, now)
-
     def run(self) -> None:
-        """Run until `stop`; then every reader has been suspended and the group left.
-
-        Raises:
-            FatalError: this host's place is taken; its readers have ended without sending what they had.
-        """
-        self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
-        self._membership.start()
+        """Run until `stop`; then every reader has been suspended and the group left."""
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+        )
         log.info("ingest host runs", host=self.name)
         try:
             while not self._stopping:
                 self.step()
-        except FatalError:
-            self._abandon(list(self._streams.values()))
-            raise
         finally:
             self._suspend(list(self._streams.values()))
-            if self._membership.stop():
-                self._consumer.close()
+            self._consumer.close()
             self._progress.close()
             log.info("ingest host has ended", host=self.name)
 
@@ -166,26 +153,7 @@ class Host:
             place.offset = OFFSET_BEGINNING
         self._progress.hold(sorted(self._held))
         consumer.incremental_assign(partitions)
-        self._membership.ask_now()
         log.info("partitions assigned", partitions=[place.partition for place in partitions])
-
-    def _prove(self) -> bool:
-        """Commit the beginning of a partition that is held, where it is always read from. Raises KafkaException."""
-        held = sorted(self._held)
-        places = [TopicPartition(self._topic, partition, 0) for partition in held[:1]]
-        if not places:
-            return False
-        for place in self._consumer.commit(offsets=places, asynchronous=False) or []:
-            if place.error is not None:
-                raise KafkaException(place.error)
-        return True
-
-    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """The group has gone on without this host: another may have begun already."""
-        self._membership.lost()
-        gone = {place.partition for place in partitions}
-        self._abandon([stream for stream in self._streams.values() if stream.partition in gone])
-        self._revoked(consumer, partitions)
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         gone = {place.partition for place in partitions}
@@ -206,19 +174,7 @@ class Host:
             reader.order("suspend")
         until = self._now() + SUSPEND_S
         for reader in readers:
-            while self._now() < until and not reader.ends_within(POLL_S):
-                self._renew_leases()  # they send what they have, for as long as this host is a member
-            reader.end(0.1)
-        for stream in streams:
-            stream.reader = None
-
-    def _abandon(self, streams: list[Stream]) -> None:
-        """End all their readers before they send any more."""
-        readers = [stream.reader for stream in streams if stream.reader is not None]
-        for reader in readers:
-            reader.lost()
-        for reader in readers:
-            reader.end(ABANDON_S)
+            reader.end(max(0.1, until - self._now()))
         for stream in streams:
             stream.reader = None
 
@@ -304,14 +260,11 @@ class Host:
     # -- readers
 
     def _begin_waiting(self) -> None:
-        """Begin what is wanted, in order of acceptance: cameras at once, files as far as there is room.
-
-        Nothing begins while it is not known that this host is a member.
-        """
+        """Begin what is wanted, in order of acceptance: cameras at once, files as far as there is room."""
         reading = [s for s in self._streams.values() if s.reader is not None]
         room = self._settings.ingest.batch_readers - sum(s.reader.spec.lane == "batch" for s in reading if s.reader)
         for stream in sorted((s for s in self._streams.values() if s.wanted), key=lambda s: s.order):
-            if stream.spec is None or stream.not_before > self._now() or not self._membership.fresh:
+            if stream.spec is None or stream.not_before > self._now():
                 continue
             if stream.spec.lane == "batch":
                 if room <= 0:
@@ -332,8 +285,7 @@ class Host:
         if checkpoint is not None and checkpoint.run != spec.run:
             checkpoint = None
         careful = stream.crashes > 0
-        member_at = self._membership.known_at
-        start = Start(spec, stream.partition, self.name, self._reader_settings, checkpoint, careful, member_at)
+        start = Start(spec, stream.partition, self.name, self._reader_settings, checkpoint, careful)
         stream.reader = self._launch(start, self._settings.ingest.stall_timeout_s)
         stream.wanted = False
         log.info("a reader begins", stream=stream.key.decode(), run=spec.run, pid=stream.reader.pid)
@@ -346,13 +298,12 @@ class Host:
         self._renew_leases()
 
     def _renew_leases(self) -> None:
-        """Tell readers when their host was a member; also between two questions to the broker, of which there
-        may be many."""
+        """Tell readers that their host lives; also between two questions to the broker, of which there may be many."""
         if self._now() - self._alive_at >= ALIVE_S:
             self._alive_at = self._now()
             for stream in self._streams.values():
                 if stream.reader is not None:
-                    stream.reader.alive(self._membership.known_at)
+                    stream.reader.alive()
 
     def _after(self, stream: Stream, reader: ReaderProcess, death: Death) -> None:
         """A reader has ended: the run with it, or it is to be begun again, or given up."""
@@ -360,9 +311,6 @@ class Host:
         self._dirty.add(stream.key)
         if death.ended:
             stream.retries = stream.crashes = 0
-            return
-        if death.lapsed:
-            log.warning("a reader has ended with its lease", stream=stream.key.decode())
             return
         stream.retries += 1
         stream.not_before = self._now() + min(LONGEST_BACKOFF_S, 0.5 * 2 ** min(stream.retries, 10))

@@ -26,8 +26,8 @@ from core.topics import Topics
 from ingest.offsets import bounds
 
 log = get(__name__)
-ANSWER_S = 3.0
-"""Less than a reader's lease has left: a host that waits for the broker still renews it."""
+ANSWER_S = 4.0
+"""Less than a reader's lease: a host that waits for the broker still renews it."""
 
 FETCH_WAIT_MS = 10
 

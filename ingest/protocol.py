@@ -13,7 +13,6 @@ from ingest.progress import Checkpoint
 EXIT_ENDED = 0
 EXIT_SUSPENDED = 3
 EXIT_RETRY = 75
-EXIT_LAPSED = 76
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -24,7 +23,6 @@ class Start(msgspec.Struct, frozen=True):
         checkpoint: where an interrupted run stands; None for a new one.
         settings: the tree's parts that a reader needs.
         careful: a reader of this run has crashed here.
-        member_at: monotonic time at which the host was a member of its group; the first lease counts from it.
     """
 
     spec: StreamSpec
@@ -33,7 +31,6 @@ class Start(msgspec.Struct, frozen=True):
     settings: dict[str, Any]
     checkpoint: Checkpoint | None = None
     careful: bool = False
-    member_at: float | None = None
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):

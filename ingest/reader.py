@@ -30,7 +30,6 @@ from ingest.backlog import Backlog, DetectLag
 from ingest.closing import begin_if_missing, close_run, settled
 from ingest.control import Control
 from ingest.lanes import BatchLane, Lane, LiveLane, Numbering
-from ingest.lapse import leave, watch
 from ingest.ledger import Ledger
 from ingest.offsets import bounds
 from ingest.progress import Checkpoint
@@ -104,10 +103,6 @@ class Reader:
         close_run(publisher, self._start.host, checkpoint, end, published=standing.end is not None)
         forget_source(self._spec, self._settings)
         return end.state
-
-    def leave(self) -> None:
-        """End the process now, without sending what it has: the lease has lapsed."""
-        leave(self._producer)
 
     def _read(self, publisher: Publisher, ledger: Ledger, standing: Standing) -> Outcome | None:
         """Open and read the source; None when told to suspend. Raises BrokerUnavailable."""
@@ -293,15 +288,13 @@ def main(orders: int) -> int:
     bound_memory(settings.ingest.reader_memory_mb)
     if start.spec.lane == "batch":
         os.nice(BATCH_NICENESS)
-    control = Control(time.monotonic, member_at=start.member_at)
+    control = Control(time.monotonic)
     signal.signal(signal.SIGTERM, lambda *_: control.tell("suspend"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     words = (line.decode("utf-8", "replace") for line in lines)
     threading.Thread(target=control.hear, args=(words,), name="orders", daemon=True).start()
     try:
-        reader = Reader(start, settings, control)
-        threading.Thread(target=watch, args=(control, reader.leave), name="lease", daemon=True).start()
-        ended = reader.run()
+        ended = Reader(start, settings, control).run()
     except TransientError as error:
         log.warning("the reader will be tried again", stream=str(start.spec.stream_id), error=str(error))
         return EXIT_RETRY

@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection
 from core.log import get
 from core.messages import StreamSpec
 from core.process import be_called, die_with_parent
-from ingest.control import ALIVE, LOST
-from ingest.protocol import EXIT_ENDED, EXIT_LAPSED, EXIT_RETRY, EXIT_SUSPENDED, Report, Start, decode_report, encode
+from ingest.control import ALIVE
+from ingest.protocol import EXIT_ENDED, EXIT_RETRY, EXIT_SUSPENDED, Report, Start, decode_report, encode
 
 log = get(__name__)
 Program = Callable[[int], int]
@@ -58,13 +58,11 @@ class Death:
         ended: the run is over, and everything about it is acknowledged.
         crash: what ended the process against its will, as a sentence; None when nothing did.
         decoded: frames it had decoded by its last report.
-        lapsed: it ended with its lease; it may begin again when its host is a member again.
     """
 
     ended: bool
     crash: str | None
     decoded: int
-    lapsed: bool = False
 
 
 class ReaderProcess:
@@ -115,13 +113,9 @@ class ReaderProcess:
             self._ordered = order
             self._say(order.encode() + b"\n")
 
-    def lost(self) -> None:
-        """End its lease: it ends without sending what it has."""
-        self._say(f"{LOST}\n".encode())
-
-    def alive(self, member_at: float) -> None:
-        """Renew its lease from the monotonic time when its host was a member, and end it when it gets no further."""
-        self._say(f"{ALIVE} {member_at!r}\n".encode())
+    def alive(self) -> None:
+        """Renew its lease, and end it when it gets no further."""
+        self._say(ALIVE.encode() + b"\n")
         with self._lock:
             silent = self._now() - self._got_on_at
         if silent > self._stall_s and not self._stalled:
@@ -132,11 +126,6 @@ class ReaderProcess:
     def poll(self) -> Death | None:
         """How it ended; None while it runs."""
         return None if self._process.exitcode is None else self._death()
-
-    def ends_within(self, timeout_s: float) -> bool:
-        """Wait for its end, without forcing it; whether it came."""
-        self._process.join(timeout_s)
-        return self._process.exitcode is not None
 
     def end(self, timeout_s: float) -> Death:
         """Wait for its end, and force it after `timeout_s`."""
@@ -152,15 +141,14 @@ class ReaderProcess:
             _close(pipe.close)
         with self._lock:
             report = self._report
-        lapsed = self._process.exitcode == EXIT_LAPSED
-        return Death(report.ended is not None, self._crash(), report.decoded, lapsed)
+        return Death(report.ended is not None, self._crash(), report.decoded)
 
     def _crash(self) -> str | None:
         code = self._process.exitcode
         assert code is not None
         if self._stalled:
             return f"got no further for {self._stall_s:.0f} s"
-        if code in {EXIT_ENDED, EXIT_SUSPENDED, EXIT_RETRY, EXIT_LAPSED}:
+        if code in {EXIT_ENDED, EXIT_SUSPENDED, EXIT_RETRY}:
             return None
         return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 

@@ -19,7 +19,7 @@ from core.topics import Topics
 from streams_proc.stage import Record
 from tests.faults.faults import Fault, stands
 from tests.faults.load import STREAMS, TASKS, Clip, Service, until
-from tests.faults.pulse import Pulse
+from tests.faults.pulse import Offsets, Pulse
 from tests.faults.rig import Rig
 from tests.faults.rows import Rows, Stores, without_ids
 from tests.faults.undisturbed import Answers, Found, expect, once, records_of
@@ -106,6 +106,7 @@ class Campaign:
         self._tasks = tasks
         self._streams = streams
         self._stores = Stores(rig.settings)
+        self._offsets = Offsets(rig.settings.kafka)
         database = rig.settings.clickhouse.model_copy(update={"database": "undisturbed"})
         self._apart: Settings = rig.settings.model_copy(update={"clickhouse": database})
         migrate(self._apart)
@@ -161,6 +162,7 @@ class Campaign:
         finally:
             ended.set()
             watcher.join()
+            self._offsets.close()
         self._judge_tasks(batch, verdict)
         self._judge_streams(live, verdict)
         self._judge_ledgers([*batch, *live], verdict)
@@ -175,7 +177,7 @@ class Campaign:
     def _reading(self, live: Mapping[StreamId, Clip]) -> float:
         """When (monotonic) frames of all streams come."""
         now = time.monotonic()
-        pulse = Pulse(self._rig.settings, list(live), now + PATIENCE_S)
+        pulse = Pulse(self._rig.settings, self._offsets, list(live), now + PATIENCE_S)
         assert pulse.recovery_s("detect", now, PATIENCE_S) is not None, "not all streams begin"
         return time.monotonic()
 
@@ -186,10 +188,10 @@ class Campaign:
 
     def _caught_up(self, running: Sequence[StreamId], over: float) -> None:
         """Until the line is through with what the fault before has held up: the next one's recovery is its own."""
-        Pulse(self._rig.settings, running, over).recovery_s("all", time.monotonic(), PATIENCE_S)
+        Pulse(self._rig.settings, self._offsets, running, over).recovery_s("all", time.monotonic(), PATIENCE_S)
 
     def _strike(self, fault: Fault, running: Sequence[StreamId], over: float) -> float | None:
-        pulse = Pulse(self._rig.settings, running, over)
+        pulse = Pulse(self._rig.settings, self._offsets, running, over)
         service = self._rig.pid("query")
         if not fault.act(self._rig, self._chance):
             self._say(f"  {fault.name}: it does not run just now")

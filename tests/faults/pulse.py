@@ -3,21 +3,63 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from aiokafka.partitioner import murmur2
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from core.ids import StreamId
-from core.kafka import admin
-from core.settings import Settings
+from core.kafka import consumer
+from core.settings import Kafka, Settings
 from core.topics import Topics
 
 LOOK_S = 0.1
 ASK_S = 5.0
-NO_ANSWER = (KafkaException, TimeoutError)
+OF_NOBODY = "faults"
+"""Group of the client that asks where logs end."""
+
 Ends = Mapping[tuple[str, int], int]
+
+
+class Offsets:
+    """Asks the broker, through clients of the groups that are no members.
+
+    An administrator's questions about groups, asked while the broker is away, can end the process (librdkafka). A
+    client that had no answer may never see a partition again: it is replaced.
+    """
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+        self._clients: dict[str, Consumer] = {}
+
+    def end(self, topic: str, partition: int) -> int:
+        """Where a log ends now. Raises KafkaException."""
+        with self._client(OF_NOBODY) as client:
+            _, end = client.get_watermark_offsets(TopicPartition(topic, partition), ASK_S)
+        return int(end)
+
+    def committed(self, group: str, topic: str, partitions: Sequence[int]) -> dict[int, int]:
+        """Offsets by partition; negative where nothing is committed. Raises KafkaException."""
+        with self._client(group) as client:
+            found = client.committed([TopicPartition(topic, partition) for partition in partitions], ASK_S)
+        return {place.partition: place.offset for place in found}
+
+    def close(self) -> None:
+        """Leave the broker."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+    @contextmanager
+    def _client(self, group: str) -> Iterator[Consumer]:
+        if group not in self._clients:
+            self._clients[group] = consumer(self._kafka, "pulse", group)
+        try:
+            yield self._clients[group]
+        except KafkaException:
+            self._clients.pop(group).close()
+            raise
 
 
 class Pulse:
@@ -28,11 +70,10 @@ class Pulse:
         over: when (monotonic) the first of them ends; from then on it is enough that nothing waits.
     """
 
-    def __init__(self, settings: Settings, streams: Sequence[StreamId], over: float) -> None:
+    def __init__(self, settings: Settings, offsets: Offsets, streams: Sequence[StreamId], over: float) -> None:
         self._over = over
-        self._kafka = settings.kafka
+        self._offsets = offsets
         topics = Topics.of(settings.kafka)
-        self._admin = admin(settings.kafka)
         self._partitions = sorted({_partition(stream, settings.kafka.partitions) for stream in streams})
         self._frames = topics.frames_live
         self._inputs = {
@@ -59,10 +100,9 @@ class Pulse:
         return of.get(process, (process,))
 
     def ends(self, topics: Sequence[str]) -> Ends:
-        """Where the logs end now. Raises what is in `NO_ANSWER`."""
-        wanted = {TopicPartition(topic, p): OffsetSpec.latest() for topic in topics for p in self._partitions}
-        futures = self._admin.list_offsets(wanted, request_timeout=ASK_S)
-        return {(tp.topic, tp.partition): future.result(ASK_S).offset for tp, future in futures.items()}
+        """Where the logs end now. Raises KafkaException."""
+        places = [(topic, partition) for topic in topics for partition in self._partitions]
+        return {place: self._offsets.end(*place) for place in places}
 
     def recovery_s(self, process: str, since: float, patience_s: float) -> float | None:
         """Seconds from `since` (monotonic) until frames that came after now have passed; None: not within patience."""
@@ -76,7 +116,7 @@ class Pulse:
             try:
                 fresh = fresh or self._moved(start)
                 waiting = {group for group in waiting if not self._passed(group, start)}
-            except NO_ANSWER:
+            except KafkaException:
                 pass
             if fresh and not waiting:
                 return time.monotonic() - since
@@ -87,7 +127,7 @@ class Pulse:
         while time.monotonic() < until:
             try:
                 return self.ends(topics)
-            except NO_ANSWER:
+            except KafkaException:
                 time.sleep(LOOK_S)
         return None
 
@@ -100,14 +140,11 @@ class Pulse:
     def _passed(self, group: str, start: Ends) -> bool:
         """Whether the group has committed past where its input ended."""
         topic = self._inputs[group]
-        places = [TopicPartition(topic, p) for p in self._partitions]
-        request = ConsumerGroupTopicPartitions(self._kafka.prefix + group, places)
-        (future,) = self._admin.list_consumer_group_offsets([request], request_timeout=ASK_S).values()
-        committed = future.result(ASK_S).topic_partitions
+        committed = self._offsets.committed(group, topic, self._partitions)
         if time.monotonic() > self._over:
             now = self.ends([topic])
-            return all(tp.offset >= now[topic, tp.partition] for tp in committed)
-        return all(tp.offset > start[topic, tp.partition] for tp in committed)
+            return all(offset >= now[topic, partition] for partition, offset in committed.items())
+        return all(offset > start[topic, partition] for partition, offset in committed.items())
 
 
 def _partition(stream: StreamId, partitions: int) -> int:

@@ -4,6 +4,10 @@ decord counts some sound files wrongly, refuses others, and stops at the first d
 frame that differs from run to run. So it reads only files whose frames it counts as the packets
 do; and since its pixels equal PyAV's to the last bit (8-bit formats, no resizing), PyAV can take
 over at any frame without a difference in what is published.
+
+It also decodes ahead of whoever takes the frames, without an end: read at a camera's pace, or behind
+a broker that makes the reader wait, a video of ten minutes stands decoded in memory. So it reads
+only what could stand there whole.
 """
 
 from __future__ import annotations
@@ -28,6 +32,9 @@ SAME_PIXELS = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p"
 
 FAILING = frozenset({"vp9", "libvpx-vp9", "theora"})
 """Codecs whose packets may hold no frame to show, at which decord stops."""
+
+MOST_DECODED = 128 << 20
+"""Bytes of RGB that a file may come to, all its frames together."""
 
 Errors = (decord.DECORDError, RuntimeError, StopIteration)
 
@@ -59,6 +66,8 @@ class DecordFrame:
 def open_checked(path: str, probe: Probe) -> Any | None:
     """A decord reader of `path`, or None where PyAV has to read it."""
     if probe.times is None or probe.rotation or probe.pixels not in SAME_PIXELS or probe.codec in FAILING:
+        return None
+    if 3 * probe.coded.width * probe.coded.height * len(probe.times) > MOST_DECODED:
         return None
     try:
         reader = decord.VideoReader(path, ctx=decord.cpu(0), num_threads=0)

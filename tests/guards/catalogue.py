@@ -611,6 +611,14 @@ INTAKE = (
         ("tests/unit/ingest/test_decord_checked.py::test_a_file_that_decord_counts_otherwise_is_not_its_to_read[5]",),
     ),
     Guard(
+        "decord reads only what could stand in memory whole",
+        "a file read at a camera's pace grows to gigabytes",
+        "ingest/decode_decord.py",
+        "* len(probe.times) > MOST_DECODED:",
+        "* len(probe.times) > 10**15:",
+        (FILES + "test_a_file_read_slowly_is_not_decoded_ahead_without_bound",),
+    ),
+    Guard(
         "where decord stops, PyAV goes on",
         "frames behind the first damaged packet are lost",
         "ingest/file_source.py",

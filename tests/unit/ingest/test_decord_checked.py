@@ -1,4 +1,4 @@
-"""decord is believed only where it counts the frames that the packets show."""
+"""decord reads what it counts as the packets show, and what could stand decoded in memory."""
 
 from __future__ import annotations
 
@@ -38,3 +38,14 @@ def test_a_file_that_decord_counts_otherwise_is_not_its_to_read(monkeypatch: pyt
 
 def test_a_file_that_decord_counts_as_its_packets_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert opened(monkeypatch, PACKETS) is not None
+
+
+def test_a_file_that_decord_could_decode_ahead_beyond_bounds_is_not_its_to_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    coded = FakeSource().probe.coded
+    whole = 3 * coded.width * coded.height * PACKETS
+    monkeypatch.setattr(decode_decord, "MOST_DECODED", whole)
+    assert opened(monkeypatch, PACKETS) is not None
+    monkeypatch.setattr(decode_decord, "MOST_DECODED", whole - 1)
+    assert opened(monkeypatch, PACKETS) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,22 @@ from ingest.file_source import FileSource
 from ingest.picture import Size
 
 LIMIT = 8192 * 8192
+
+SLOW_READER = """
+import sys, time
+from pathlib import Path
+from psutil import Process
+from ingest.file_source import FileSource
+source = FileSource.open(Path(sys.argv[1]), 8192 * 8192, None)
+before = Process().memory_info().rss
+for number, frame in enumerate(source.frames(print)):
+    frame.rgb()
+    time.sleep(0.02)
+    if number == 150:
+        break
+print(Process().memory_info().rss - before, flush=True)
+"""
+"""Bytes that a process grew by when it read 150 frames of a file at a camera's pace."""
 
 
 def make(path: Path, *more: str, source: str = "testsrc2=size=160x96:rate=30:duration=2") -> Path:
@@ -96,6 +113,19 @@ def test_when_decord_stops_pyav_goes_on_at_that_frame(
     assert source.decoder == "decord, then pyav"
     assert [pts for pts, _ in frames] == [pts for pts, _ in whole]
     assert all(np.array_equal(a[1], b[1]) for a, b in zip(frames, whole, strict=True) if a[1] is not None)
+
+
+def test_a_file_read_slowly_is_not_decoded_ahead_without_bound(tmp_path: Path) -> None:
+    path = make(
+        tmp_path / "a.mp4",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        source="testsrc2=size=640x360:rate=30:duration=30",
+    )
+    grown = subprocess.run([sys.executable, "-c", SLOW_READER, str(path)], capture_output=True, text=True, check=True)
+    assert int(grown.stdout) < 100 << 20
 
 
 def test_a_variable_rate_keeps_its_times(tmp_path: Path) -> None:

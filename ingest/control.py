@@ -1,8 +1,9 @@
 """What the host tells a reader, a word a line.
 
-``alive`` renews the reader's lease: a host that lost its membership of the group falls silent, and
-the reader ends itself before another host begins the same stream. ``stop`` ends the run, ``suspend``
-leaves it to be continued. The end of the input means that the host is gone.
+``stop`` ends the run, ``suspend`` leaves it to be continued; the end of the input means that the host
+is gone. ``alive`` renews the reader's lease. When it lapses, because the host is frozen, or ends with
+``leave``, because the host has lost its place in the group, another may read the stream: the reader
+ends where it is, without sending another byte.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Literal
 Order = Literal["go", "stop", "suspend"]
 LEASE_S = 6.0
 ALIVE = "alive"
+LEAVE = "leave"
 
 
 class Control:
@@ -25,14 +27,26 @@ class Control:
         self._renewed = now()
         self._order: Order = "go"
         self._told = threading.Event()
+        self._left = threading.Event()
         self.beat = 0
 
     @property
     def order(self) -> Order:
-        """What is to be done; a lapsed lease is an order to suspend."""
-        if self._order == "go" and self._now() - self._renewed > self._lease_s:
-            self.tell("suspend")
+        """What is to be done."""
         return self._order
+
+    @property
+    def leased(self) -> bool:
+        """Whether the stream is still this reader's."""
+        return self._rest() > 0 and not self._left.is_set()
+
+    def until_left(self) -> None:
+        """Wait for the end of the lease."""
+        while self.leased:
+            self._left.wait(self._rest())
+
+    def _rest(self) -> float:
+        return self._renewed + self._lease_s - self._now()
 
     def tell(self, order: Order) -> None:
         """Take an order; a stop is not taken back."""
@@ -46,6 +60,8 @@ class Control:
             match line.strip():
                 case "alive":
                     self._renewed = self._now()
+                case "leave":
+                    self._left.set()
                 case "stop":
                     self.tell("stop")
                 case "suspend":

@@ -2,7 +2,8 @@
 
 The hosts are one consumer group on the compacted topic `streams`. A partition that is assigned is
 read from its start, tombstones and all, before anything is begun; one that is taken away has its
-readers suspended before the group goes on, so no stream is read twice.
+readers suspended before the group goes on, so no stream is read twice. One that the group has given
+away without asking, because this host was silent for too long, has its readers leave at once.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ SESSION_MS = 10_000
 POLL_S = 0.1
 ALIVE_S = 1.0
 SUSPEND_S = 10.0
+LEAVE_S = 1.0
 LONGEST_BACKOFF_S = 30.0
 NOWHERE = 2**62
 Launch = Callable[[Start, float], ReaderProcess]
@@ -112,13 +114,14 @@ class Host:
 
     def run(self) -> None:
         """Run until `stop`; then every reader has been suspended and the group left."""
-        self._consumer.subscribe(
-            [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
-        )
+        self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
         log.info("ingest host runs", host=self.name)
         try:
             while not self._stopping:
                 self.step()
+        except FatalError:
+            self._leave(list(self._streams.values()))
+            raise
         finally:
             self._suspend(list(self._streams.values()))
             self._consumer.close()
@@ -156,11 +159,18 @@ class Host:
         log.info("partitions assigned", partitions=[place.partition for place in partitions])
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        log.info("partitions taken away", partitions=sorted(place.partition for place in partitions))
+        self._let_go(partitions, self._suspend)
+
+    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        log.warning("partitions lost", partitions=sorted(place.partition for place in partitions))
+        self._let_go(partitions, self._leave)
+
+    def _let_go(self, partitions: list[TopicPartition], end: Callable[[list[Stream]], None]) -> None:
         gone = {place.partition for place in partitions}
-        log.info("partitions taken away", partitions=sorted(gone))
         self._held -= gone
         leaving = [stream for stream in self._streams.values() if stream.partition in gone]
-        self._suspend(leaving)
+        end(leaving)
         for stream in leaving:
             del self._streams[stream.key]
         for partition in gone:
@@ -169,10 +179,17 @@ class Host:
 
     def _suspend(self, streams: list[Stream]) -> None:
         """Suspend all their readers at once, and wait for their ends."""
+        self._end_all(streams, lambda reader: reader.order("suspend"), SUSPEND_S)
+
+    def _leave(self, streams: list[Stream]) -> None:
+        """Have all their readers end without sending what they have: the streams may be read elsewhere already."""
+        self._end_all(streams, lambda reader: reader.leave(), LEAVE_S)
+
+    def _end_all(self, streams: list[Stream], tell: Callable[[ReaderProcess], None], patience_s: float) -> None:
         readers = [stream.reader for stream in streams if stream.reader is not None]
         for reader in readers:
-            reader.order("suspend")
-        until = self._now() + SUSPEND_S
+            tell(reader)
+        until = self._now() + patience_s
         for reader in readers:
             reader.end(max(0.1, until - self._now()))
         for stream in streams:

@@ -48,6 +48,7 @@ class Publisher:
 
     Args:
         on_published: called for each acknowledged frame.
+        leased: whether the stream is still this process's to number.
         partition: of all its records; the same number on every topic.
     """
 
@@ -61,6 +62,7 @@ class Publisher:
         frames_topic: str,
         standing: Acknowledged,
         on_published: Callable[[], None] = lambda: None,
+        leased: Callable[[], bool] = lambda: True,
     ) -> None:
         self._producer = producer
         self._topics = topics
@@ -68,6 +70,7 @@ class Publisher:
         self._partition = partition
         self._frames_topic = frames_topic
         self._on_published = on_published
+        self._leased = leased
         self._lock = threading.Lock()
         self._waiting = 0
         self._acknowledged = standing
@@ -81,6 +84,8 @@ class Publisher:
 
     def frame(self, frame: Frame, value: bytes) -> None:
         """Hand over a frame, encoded as `value`. Raises BrokerUnavailable."""
+        if not self._leased():
+            raise BrokerUnavailable("the stream may be another host's: the lease has ended")
         size = len(value)
         with self._lock:
             self._waiting += size

@@ -30,6 +30,7 @@ from ingest.backlog import Backlog, DetectLag
 from ingest.closing import begin_if_missing, close_run, settled
 from ingest.control import Control
 from ingest.lanes import BatchLane, Lane, LiveLane, Numbering
+from ingest.leaving import leave
 from ingest.ledger import Ledger
 from ingest.offsets import bounds
 from ingest.progress import Checkpoint
@@ -103,6 +104,11 @@ class Reader:
         close_run(publisher, self._start.host, checkpoint, end, published=standing.end is not None)
         forget_source(self._spec, self._settings)
         return end.state
+
+    def watch_lease(self) -> None:
+        """Wait for the end of the lease, then end the process."""
+        self._control.until_left()
+        leave(self._producer)
 
     def _read(self, publisher: Publisher, ledger: Ledger, standing: Standing) -> Outcome | None:
         """Open and read the source; None when told to suspend. Raises BrokerUnavailable."""
@@ -186,6 +192,7 @@ class Reader:
             frames_topic=self._frames_topic,
             standing=reached,
             on_published=ledger.published,
+            leased=lambda: self._control.leased,
         )
 
     def _counts_before(self, checkpoint: Checkpoint, standing: Standing) -> IngestCounts:
@@ -293,8 +300,10 @@ def main(orders: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     words = (line.decode("utf-8", "replace") for line in lines)
     threading.Thread(target=control.hear, args=(words,), name="orders", daemon=True).start()
+    reader = Reader(start, settings, control)
+    threading.Thread(target=reader.watch_lease, name="lease", daemon=True).start()
     try:
-        ended = Reader(start, settings, control).run()
+        ended = reader.run()
     except TransientError as error:
         log.warning("the reader will be tried again", stream=str(start.spec.stream_id), error=str(error))
         return EXIT_RETRY

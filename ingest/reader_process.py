@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from core.log import get
 from core.messages import StreamSpec
 from core.process import be_called, die_with_parent
-from ingest.control import ALIVE
+from ingest.control import ALIVE, LEAVE
 from ingest.protocol import EXIT_ENDED, EXIT_RETRY, EXIT_SUSPENDED, Report, Start, decode_report, encode
 
 log = get(__name__)
@@ -112,6 +112,10 @@ class ReaderProcess:
         if self._ordered not in {order, "stop"}:
             self._ordered = order
             self._say(order.encode() + b"\n")
+
+    def leave(self) -> None:
+        """Have it end without sending what it has."""
+        self._say(f"{LEAVE}\n".encode())
 
     def alive(self) -> None:
         """Renew its lease, and end it when it gets no further."""

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from core.messages import Frame, RunBegin, RunEnd, StreamSpec
@@ -187,17 +188,25 @@ def test_a_reader_that_hangs_is_ended(make_bench: Any, clip: Path) -> None:
     assert "got no further for 12 s" in (bench.end(spec).error or "")
 
 
-def test_a_host_that_freezes_loses_its_streams_to_another_and_its_readers_end(make_bench: Any, clip: Path) -> None:
+@pytest.mark.parametrize("with_readers", [False, True])
+def test_a_host_that_freezes_loses_its_streams_to_another_and_its_readers_end(
+    make_bench: Any, clip: Path, with_readers: bool
+) -> None:
     bench = make_bench(batch_readers=4)
     specs = [bench.spec(clip, lane="live", realtime=True, loop=True, fps=5) for _ in range(6)]
     frozen = bench.host_process()
     bench.publish(*specs)
     bench.until(lambda: all(len(bench.frames(s)) >= 5 for s in specs))
-    frozen.send_signal(signal.SIGSTOP)
+    held = [psutil.Process(frozen.pid)]
+    if with_readers:  # they wake before it does, with what they had in hand
+        held = [*held[0].children(recursive=True), *held]
+    for process in held:
+        process.suspend()
     bench.host()
     before = {s.stream_id: len(bench.frames(s)) for s in specs}
     bench.until(lambda: all(len(bench.frames(s)) >= before[s.stream_id] + 60 for s in specs), 90)
-    frozen.send_signal(signal.SIGCONT)
+    for process in held:
+        process.resume()
     now = {s.stream_id: len(bench.frames(s)) for s in specs}
     bench.until(lambda: all(len(bench.frames(s)) >= now[s.stream_id] + 20 for s in specs), 90)
     for spec in specs:

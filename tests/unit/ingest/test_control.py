@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -27,13 +28,32 @@ from ingest.reader_process import Program, ReaderProcess
 from ingest.recover import BeginMark, FrameMark, Standing
 
 
-def test_a_lease_that_lapses_is_an_order_to_suspend() -> None:
+def left(control: Control) -> bool:
+    """Whether the lease has ended, for whoever waits and for whoever asks."""
+    ending = threading.Thread(target=control.until_left, daemon=True)
+    ending.start()
+    ending.join(0.05)
+    assert ending.is_alive() == control.leased
+    return not control.leased
+
+
+def test_a_lease_lapses_however_the_orders_stand() -> None:
     clock = FakeClock()
     control = Control(clock)
-    clock.now += LEASE_S
-    assert control.order == "go"
+    control.tell("stop")
+    clock.now += LEASE_S - 1
+    assert not left(control)
     clock.now += 1
-    assert control.order == "suspend"
+    assert left(control)
+
+
+def test_a_reader_that_is_to_leave_does_so_at_once() -> None:
+    control = Control(FakeClock())
+    waiting = threading.Thread(target=control.until_left, daemon=True)
+    waiting.start()
+    control.hear(["leave\n", "alive\n"])
+    waiting.join(10)
+    assert not waiting.is_alive()
 
 
 def test_the_hosts_words_renew_stop_and_suspend() -> None:
@@ -43,7 +63,7 @@ def test_the_hosts_words_renew_stop_and_suspend() -> None:
         for _ in range(5):
             clock.now += LEASE_S - 1
             yield "alive\n"
-            assert control.order == "go"
+            assert not left(control)
         yield "nonsense\n"
         yield "stop\n"
         assert control.order == "stop"

@@ -40,10 +40,12 @@ class Bench:
             frames_topic=TOPICS.frames_batch,
             standing=Acknowledged(next_seq=next_seq),
             on_published=self.ledger.published,
+            leased=lambda: self.leased,
         )
         self.backlog = Backlog(self.lag, bound, self.clock)
         self.numbering = Numbering(self.publisher, self.backlog, self.ledger, next_seq, max_bytes)
         self.waits = 0
+        self.leased = True
 
     def put(self, lane: BatchLane | LiveLane, message: Frame) -> None:
         self.ledger.decoded(message.media_s, read=True)
@@ -63,6 +65,16 @@ def balanced(ledger: Ledger) -> bool:
     return counts.decoded == counts.sampled_out + counts.read and counts.read == counts.gated + counts.published + sum(
         counts.dropped.values()
     )
+
+
+def test_no_frame_is_handed_over_without_a_lease() -> None:
+    bench = Bench()
+    lane = BatchLane(bench.numbering, bench.ledger, lambda _: True)
+    bench.put(lane, frame(0))
+    bench.leased = False
+    with pytest.raises(BrokerUnavailable, match="lease"):
+        bench.put(lane, frame(1))
+    assert bench.seqs == [0]
 
 
 def test_frames_are_numbered_in_order_under_the_streams_key_and_partition() -> None:

@@ -184,7 +184,7 @@ def _frame(frame: m.Frame) -> None:
 def _frame_detections(frame: m.FrameDetections) -> None:
     _picture(frame)
     _model(frame.model)
-    _within("model_version", frame.model_version, 0, MOST_NUMBER)
+    _within("model_version", frame.model_version, 0, MOST_COUNT)
     _within("published_ms", frame.published_ms, 0, LAST_MS - 1)
     _text("error", frame.error, MOST_TEXT)
     if not _TOPIC.fullmatch(frame.place.topic):

@@ -61,7 +61,7 @@ def frames(
                 width=960,
                 height=540,
                 model="centernet-512",
-                model_version=1,
+                model_version=202401151200,
                 place=Place("frames.batch", 0, seq),
                 objects=objects,
                 faces=None if failed else faces,

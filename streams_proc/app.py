@@ -122,6 +122,7 @@ async def analyse(settings: Settings, stopping: asyncio.Event, instance: str | N
             "appearance": Embedding(models.embedder, client.card(models.embedder).widen),
             "face": Embedding(models.face_embedder, client.card(models.face_embedder).widen),
         },
+        settings.kafka.max_message_bytes,
     )
     stage = StatefulStage(
         "analyse", topics.detections, topics.snapshots_analyse, lambda: AnalyseHandler(topics, settings.analyse, views)

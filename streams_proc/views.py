@@ -35,9 +35,6 @@ LEAST_PIXELS = 8
 FRAMES_AT_ONCE = 16
 """Frames that are held for cutting; what is cut out of them is held for the whole chunk."""
 
-MOST_CUT = 8 * 1024**2
-"""Bytes of pictures in one frame's message, which travels as one record; what is beyond is left out."""
-
 DIGITS = 6
 LANES: tuple[Lane, ...] = ("live", "batch")
 KEYSPACES: Mapping[Kind, Keyspace] = {"object": "appearance", "face": "face"}
@@ -174,10 +171,17 @@ class Embedding:
 
 
 class ViewTaker:
-    """Reads the frames of wanted views, crops them and asks for their embeddings, many at once."""
+    """Reads the frames of wanted views, crops them and asks for their embeddings, many at once.
 
-    def __init__(self, frames: Frames, embedder: Embedder, embeddings: Mapping[Keyspace, Embedding]) -> None:
+    Args:
+        most_bytes: of a message; pictures of one frame beyond half of it are left out, since they travel in one record.
+    """
+
+    def __init__(
+        self, frames: Frames, embedder: Embedder, embeddings: Mapping[Keyspace, Embedding], most_bytes: int = 16 << 20
+    ) -> None:
         self._frames = frames
+        self._most_cut = most_bytes // 2
         self._embedder = embedder
         self._embeddings = embeddings
 
@@ -230,7 +234,7 @@ class ViewTaker:
                 else:
                     crops[want.view_id] = crop
             cut_out[want.place] += len(crops.get(want.view_id, b""))
-            if cut_out[want.place] > MOST_CUT:
+            if cut_out[want.place] > self._most_cut:
                 crops.pop(want.view_id, None)
                 reasons.setdefault(want.view_id, "too_large")
         return crops, reasons

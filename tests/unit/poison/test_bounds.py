@@ -62,8 +62,8 @@ def wanted(seq: int, track: int = 1, *, embedded: bool = True) -> Wanted:
     )
 
 
-def taken(frames: Frames, asked: Sequence[Wanted]) -> dict[Any, m.View]:
-    taker = ViewTaker(frames, scenes.FakeEmbedder(), {"appearance": Embedding("appearance")})
+def taken(frames: Frames, asked: Sequence[Wanted], **more: Any) -> dict[Any, m.View]:
+    taker = ViewTaker(frames, scenes.FakeEmbedder(), {"appearance": Embedding("appearance")}, **more)
     return asyncio.run(taker.take(asked))
 
 
@@ -76,12 +76,10 @@ def test_few_frames_are_held_at_once_and_no_view_is_left_out() -> None:
     assert sum(len(call) for call in frames.calls) == 50, "each frame is read once"
 
 
-def test_pictures_of_one_frame_fit_into_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_of_one_frame_fit_into_its_message() -> None:
     picture = scenes.jpeg()
-    monkeypatch.setattr(
-        views, "MOST_CUT", int(2.5 * len(views.cut(simplejpeg.decode_jpeg(picture), WHOLE, 0.0) or b""))
-    )
-    found = taken(Frames(picture), [wanted(0, track) for track in range(1, 6)])
+    one = len(views.cut(simplejpeg.decode_jpeg(picture), WHOLE, 0.0) or b"")
+    found = taken(Frames(picture), [wanted(0, track) for track in range(1, 6)], most_bytes=5 * one)
     assert sorted(view.track_id for view in found.values()) == [1, 2]
 
 

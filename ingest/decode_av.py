@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 
 import av
 import numpy as np
@@ -47,10 +48,14 @@ class AvFrame:
             raise NotDecoded from error
 
 
-def decode(container: InputContainer, stream: VideoStream, problem: ProblemSink) -> Iterator[AvFrame]:
-    """All frames of `stream` that can be decoded, in order of presentation."""
+def decode(container: InputContainer, stream: VideoStream, problem: ProblemSink, entry: int = 0) -> Iterator[AvFrame]:
+    """All frames of `stream` that can be decoded, in order of presentation.
+
+    Args:
+        entry: number of the packet to begin with (`entry`).
+    """
     converter = VideoReformatter()
-    for packet in _packets(container, stream, problem):
+    for packet in islice(_packets(container, stream, problem), entry, None):
         try:
             frames = packet.decode()
         except FAULTS as error:
@@ -59,6 +64,30 @@ def decode(container: InputContainer, stream: VideoStream, problem: ProblemSink)
         for frame in frames:
             if isinstance(frame, VideoFrame):
                 yield AvFrame(frame, converter, problem)
+
+
+def entry(container: InputContainer, stream: VideoStream, until: Fraction) -> int:
+    """Number of the last packet at which decoding can begin and every frame after `until` is given.
+
+    Args:
+        until: presentation time, seconds.
+
+    Returns:
+        0 where only the beginning is such a place, times are missing, or jump back.
+    """
+    best, newest = 0, None
+    for number, packet in enumerate(_packets(container, stream, lambda _: None)):
+        if packet.pts is None or packet.time_base is None:
+            if packet.size:  # its frame's time follows from those before it
+                return 0
+            continue
+        if packet.is_keyframe:
+            if newest is not None and packet.pts <= newest:
+                return 0
+            if packet.pts * packet.time_base <= until:
+                best = number
+        newest = packet.pts if newest is None else max(newest, packet.pts)
+    return best
 
 
 def _packets(container: InputContainer, stream: VideoStream, problem: ProblemSink) -> Iterator[Packet[VideoStream]]:

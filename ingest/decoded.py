@@ -11,6 +11,13 @@ from ingest.picture import Rgb
 ProblemSink = Callable[[str], None]
 """Told of each damaged place as it is met; the caller knows at which frame that is."""
 
+Unneeded = Callable[[], Fraction | None]
+"""Presentation time up to which frames may be left out; None: all are needed."""
+
+
+def all_needed() -> None:
+    """No frame may be left out."""
+
 
 class NotDecoded(Exception):
     """This frame could not be decoded after all; the source goes on with the next that can.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 
 from ingest import decode_av, decode_decord
-from ingest.decoded import Decoded, ProblemSink
+from ingest.decoded import Decoded, ProblemSink, Unneeded, all_needed
 from ingest.probe import TAGS, Probe, probe_file, video_stream
 
 CONTAINERS = ",".join(
@@ -72,13 +74,18 @@ class FileSource:
         """Look at `path`. Raises UnsupportedMedia, LimitExceeded."""
         return cls(path, probe_file(str(path), max_pixels, rotation, options=LOCAL_OPTIONS), max_pixels, careful)
 
-    def frames(self, problem: ProblemSink) -> Iterator[Decoded]:
-        """Every frame that can be decoded, in order of presentation; `problem` hears of the others."""
-        yield from self._frames(problem)
+    def frames(self, problem: ProblemSink, unneeded: Unneeded = all_needed) -> Iterator[Decoded]:
+        """Every frame that can be decoded, in order of presentation; `problem` hears of the others.
+
+        Args:
+            unneeded: asked behind the first frame; those up to that time are left out, as far as the file can be
+                entered behind them.
+        """
+        yield from self._frames(problem, unneeded)
         if self.probe.short is not None:
             problem(self.probe.short)
 
-    def _frames(self, problem: ProblemSink) -> Iterator[Decoded]:
+    def _frames(self, problem: ProblemSink, unneeded: Unneeded) -> Iterator[Decoded]:
         passed = 0
         reader = None if self.careful else decode_decord.open_checked(str(self.path), self.probe)
         if reader is not None:
@@ -89,11 +96,27 @@ class FileSource:
             if passed == self.probe.expected:
                 return
         self.decoder = "decord, then pyav" if passed else "pyav"
-        yield from self._by_av(problem, passed)
+        yield from self._by_av(problem, passed, unneeded)
 
-    def _by_av(self, problem: ProblemSink, skip: int) -> Iterator[Decoded]:
-        with av.open(str(self.path), metadata_errors=TAGS, options=LOCAL_OPTIONS) as container:
-            stream = video_stream(container, self.max_pixels)
-            for number, frame in enumerate(decode_av.decode(container, stream, problem)):
-                if number >= skip:
-                    yield frame
+    def _by_av(self, problem: ProblemSink, skip: int, unneeded: Unneeded) -> Iterator[Decoded]:
+        entry = 0
+        for number, frame in enumerate(self._decoded(problem)):
+            if number >= skip:
+                yield frame
+            if number == 0 and (until := unneeded()) is not None:
+                entry = self._entry(until)
+                if entry:
+                    break
+        if entry:
+            yield from self._decoded(problem, entry)
+
+    def _decoded(self, problem: ProblemSink, entry: int = 0) -> Iterator[Decoded]:
+        with self._container() as container:
+            yield from decode_av.decode(container, video_stream(container, self.max_pixels), problem, entry)
+
+    def _entry(self, until: Fraction) -> int:
+        with self._container() as container:
+            return decode_av.entry(container, video_stream(container, self.max_pixels), until)
+
+    def _container(self) -> InputContainer:
+        return av.open(str(self.path), metadata_errors=TAGS, options=LOCAL_OPTIONS)

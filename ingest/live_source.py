@@ -18,7 +18,7 @@ from core.log import mask
 from core.settings import Ingest, Settings
 from ingest import decode_av
 from ingest.decode_av import AvFrame
-from ingest.decoded import Decoded, ProblemSink
+from ingest.decoded import Decoded, ProblemSink, Unneeded, all_needed
 from ingest.file_source import CONTAINERS
 from ingest.hls import MARK, HlsBody, whole_text
 from ingest.http_client import HttpBody, HttpClient
@@ -58,7 +58,7 @@ class LiveSource:
                 raise
         return cls(container, stream, first, probe, body)
 
-    def frames(self, problem: ProblemSink) -> Iterator[Decoded]:
+    def frames(self, problem: ProblemSink, _: Unneeded = all_needed) -> Iterator[Decoded]:
         """Frames as they come, to the end of the stream."""
         last: str | None = None
 

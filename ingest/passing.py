@@ -38,6 +38,10 @@ class Behind:
         self.last = time_s
         return True
 
+    def unneeded(self) -> Fraction | None:
+        """Presentation time up to which frames need not be given, but the first; None while it is not known."""
+        return self._line.stamp(self._until - self._base)
+
     def again(self) -> None:
         """The file begins again; whole rounds that lie before are passed over without reading them."""
         rounds = max(1, int((self._until - self._base) / self._line.end))

@@ -14,7 +14,7 @@ from core.ids import Seq
 from core.messages import Frame, StreamSpec, VideoInfo
 from core.settings import Ingest
 from ingest.control import Control
-from ingest.decoded import Decoded, NotDecoded, ProblemSink
+from ingest.decoded import Decoded, NotDecoded, ProblemSink, Unneeded
 from ingest.lanes import Lane
 from ingest.ledger import Ledger
 from ingest.passing import Behind
@@ -36,8 +36,12 @@ class Source(Protocol):
     decoder: str
     broken: str | None
 
-    def frames(self, problem: ProblemSink) -> Iterator[Decoded]:
-        """The frames in order of presentation; `problem` hears of damaged places."""
+    def frames(self, problem: ProblemSink, unneeded: Unneeded, /) -> Iterator[Decoded]:
+        """The frames in order of presentation; `problem` hears of damaged places.
+
+        Args:
+            unneeded: asked behind the first frame; those up to that time may be left out.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ class Reading:
         self._timeline = Timeline(source.probe.frame_s, resume.begin)
         self._sampler = Sampler(spec.source.fps, spec.source.start_s, tolerance(source.probe.time_base))
         self._faces = any(analytic.name == FACES for analytic in spec.analytics)
+        self._behind = None if resume.behind is None else Behind(resume.behind, source.probe.frame_s)
         self._index = resume.index
         self._read = 0
         self._started: float | None = None
@@ -180,25 +185,27 @@ class Reading:
 
     def _all_frames(self) -> Iterator[Decoded]:
         """The source's frames, again and again when it loops, without those to pass over."""
-        behind = None if self._resume.behind is None else Behind(self._resume.behind, self._source.probe.frame_s)
         while True:
             given = 0
-            for frame in self._source.frames(self._note_problem):
+            for frame in self._source.frames(self._note_problem, self._unneeded):
                 given += 1
-                if behind is not None:
-                    if behind.passes(frame.pts):
+                if self._behind is not None:
+                    if self._behind.passes(frame.pts):
                         self._control.beat += 1
                         continue
-                    self._go_on(behind)
-                    behind = None
+                    self._go_on(self._behind)
                 yield frame
             if not self._spec.source.loop or not given or self._control.order != "go":
                 return
-            if behind is not None:
-                behind.again()
+            if self._behind is not None:
+                self._behind.again()
+
+    def _unneeded(self) -> Fraction | None:
+        return None if self._behind is None else self._behind.unneeded()
 
     def _go_on(self, behind: Behind) -> None:
         """Time and sampling stand as they did behind the newest published frame."""
+        self._behind = None
         self._timeline = Timeline(self._source.probe.frame_s, behind.next)
         if behind.last is not None:
             self._sampler.chosen(behind.last)

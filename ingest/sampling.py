@@ -80,6 +80,10 @@ class Timeline:
         self._last = time
         return time
 
+    def stamp(self, time: Fraction) -> Fraction | None:
+        """Presentation time of what would come at a media second; None before the first frame that has one."""
+        return None if self._shift is None else time - self._shift
+
     @property
     def end(self) -> Fraction:
         """Media second at which the last frame's showing ends; 0 before the first."""

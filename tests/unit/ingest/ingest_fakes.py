@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException
 
 from core.ids import Run, StreamId
 from core.messages import Analytic, Frame, RunBegin, RunEnd, Source, StreamSpec, decode_frames
-from ingest.decoded import NotDecoded, ProblemSink
+from ingest.decoded import NotDecoded, ProblemSink, Unneeded, all_needed
 from ingest.picture import Size
 from ingest.probe import Probe
 
@@ -105,7 +105,8 @@ class FakeDecoded:
 class FakeSource:
     """`count` frames at `fps`; frames in `bad` raise when they are taken, and are not given again.
 
-    `gaps`: frames of time from each to the next; one each where it is empty.
+    `gaps`: frames of time from each to the next; one each where it is empty. `enter`: every so many frames it can be
+    entered, so that what lies before and is not needed is left out; 0: nowhere.
     """
 
     count: int = 30
@@ -113,6 +114,7 @@ class FakeSource:
     bad: frozenset[int] = frozenset()
     damage: dict[int, str] = field(default_factory=dict)
     gaps: list[int] = field(default_factory=list)
+    enter: int = 0
     decoder: str = "fake"
     broken: str | None = None
 
@@ -130,12 +132,19 @@ class FakeSource:
             duration_s=self.count / self.fps,
         )
 
-    def frames(self, problem: ProblemSink) -> Iterator[FakeDecoded]:
+    def frames(self, problem: ProblemSink, unneeded: Unneeded = all_needed) -> Iterator[FakeDecoded]:
+        entry = 0
         for number in range(self.count):
+            if 0 < number < entry:
+                continue
             if number in self.damage:
                 problem(self.damage[number])
-            place = sum(self.gaps[:number]) if self.gaps else number
-            yield FakeDecoded(Fraction(place, self.fps), number, number not in self.bad)
+            yield FakeDecoded(self._pts(number), number, number not in self.bad)
+            if number == 0 and self.enter and (until := unneeded()) is not None:
+                entry = max(n for n in range(0, self.count, self.enter) if self._pts(n) <= until)
+
+    def _pts(self, number: int) -> Fraction:
+        return Fraction(sum(self.gaps[:number]) if self.gaps else number, self.fps)
 
 
 def spec(lane: str = "batch", fps: float = 0.0, run: int = 1, **more: Any) -> StreamSpec:

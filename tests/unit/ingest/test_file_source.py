@@ -19,6 +19,7 @@ from ingest.file_source import FileSource
 from ingest.picture import Size
 
 LIMIT = 8192 * 8192
+FOUR_SECONDS = "testsrc2=size=160x96:rate=30:duration=4"
 
 SLOW_READER = """
 import sys, time
@@ -41,6 +42,11 @@ def make(path: Path, *more: str, source: str = "testsrc2=size=160x96:rate=30:dur
     command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", source, *more, str(path)]
     subprocess.run(command, check=True)
     return path
+
+
+def opened(path: Path) -> FileSource:
+    """As a reader opens it that has seen it crash: PyAV alone."""
+    return FileSource.open(path, LIMIT, None, careful=True)
 
 
 def read(path: Path, rotation: int | None = None, every: int = 1) -> tuple[FileSource, list[Any], list[str]]:
@@ -126,6 +132,26 @@ def test_a_file_read_slowly_is_not_decoded_ahead_without_bound(tmp_path: Path) -
     )
     grown = subprocess.run([sys.executable, "-c", SLOW_READER, str(path)], capture_output=True, text=True, check=True)
     assert int(grown.stdout) < 100 << 20
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.webm", "a.ts", "a.mjpg.mov"])
+@pytest.mark.parametrize("until", ["0.3", "2.5", "3.97", "99"])
+def test_a_file_is_entered_behind_what_is_not_needed(tmp_path: Path, name: str, until: str) -> None:
+    more = {"a.webm": ["-c:v", "libvpx", "-g", "30"], "a.mjpg.mov": ["-c:v", "mjpeg"]}.get(
+        name, ["-c:v", "libx264", "-g", "30", "-bf", "2"]
+    )
+    path = make(tmp_path / name, "-pix_fmt", "yuvj420p" if "mjpg" in name else "yuv420p", *more, source=FOUR_SECONDS)
+    whole = [(f.pts, f.rgb()) for f in opened(path).frames(print)]
+    first, *rest = [(f.pts, f.rgb()) for f in opened(path).frames(print, lambda: whole[0][0] + Fraction(until))]
+    assert first[0] == whole[0][0]
+    second = min(3, int(float(until)))  # there is a key frame each second, or more
+    assert len(rest) <= len(whole) - max(1, 30 * second)
+    assert sum(pts - first[0] > Fraction(until) for pts, _ in rest) == sum(
+        pts - first[0] > Fraction(until) for pts, _ in whole
+    )
+    for (pts, pixels), (other_pts, other) in zip(rest[::-1], whole[::-1], strict=False):
+        assert pts == other_pts
+        assert np.array_equal(pixels, other)
 
 
 def test_a_variable_rate_keeps_its_times(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from core.topics import Topics
 from ingest import progress
 from ingest.backlog import REFRESH_S, Backlog
 from ingest.control import Control
-from ingest.decoded import ProblemSink
+from ingest.decoded import ProblemSink, Unneeded
 from ingest.lanes import BatchLane, LiveLane, Numbering
 from ingest.ledger import Ledger
 from ingest.progress import Checkpoint
@@ -123,9 +123,9 @@ class Scripted:
     def probe(self) -> Any:
         return self.inner.probe
 
-    def frames(self, problem: ProblemSink) -> Iterator[FakeDecoded]:
-        for number, frame in enumerate(self.inner.frames(problem)):
-            self.before(number)
+    def frames(self, problem: ProblemSink, unneeded: Unneeded) -> Iterator[FakeDecoded]:
+        for frame in self.inner.frames(problem, unneeded):
+            self.before(frame.number)
             yield frame
 
 
@@ -141,7 +141,11 @@ class Session:
         self.lag = FakeLag()
         self.control = Control(self.clock, lease_s=1e9)
         reader: Any = SimpleNamespace(
-            _spec=definition, _start=SimpleNamespace(partition=0), _topics=TOPICS, _producer=self.producer
+            _spec=definition,
+            _start=SimpleNamespace(partition=0),
+            _topics=TOPICS,
+            _producer=self.producer,
+            _control=self.control,
         )
         reader._frames_topic = TOPICS.frames_live if definition.lane == "live" else TOPICS.frames_batch
         standing = log.standing()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -172,6 +173,22 @@ def test_a_live_file_goes_on_after_the_last_frame_with_its_counts() -> None:
     assert ledger.counts == IngestCounts(decoded=15, read=15, published=15)
 
 
+def test_what_a_live_file_gave_before_is_not_decoded_again_where_the_file_can_be_entered() -> None:
+    source = FakeSource(count=50, enter=10)
+    given: list[int] = []
+    real = source.frames
+
+    def watched(*args: Any) -> Iterator[Any]:
+        for frame in real(*args):
+            given.append(frame.number)
+            yield frame
+
+    source.frames = watched  # type: ignore[method-assign]
+    frames, _, _ = read(source, Resume(behind=Fraction("4.3"), index=44), lane="live")
+    assert [f.index for f in frames] == [44, 45, 46, 47, 48, 49]
+    assert given == [0, *range(40, 50)]
+
+
 def test_a_looped_file_goes_on_within_its_loop() -> None:
     resume = Resume(behind=Fraction(1), index=11)
     frames, _, _ = read(FakeSource(count=4), resume, lane="live", loop=True, stop_at=3)
@@ -215,11 +232,12 @@ def test_the_time_of_a_frame_that_fails_passes_all_the_same() -> None:
     fps=st.sampled_from([0.0, 3.0, 7.5]),
     gaps=st.lists(st.sampled_from([1, 1, 2, 5]), min_size=8, max_size=8),
     rounds=st.sampled_from([1, 3]),
+    enter=st.sampled_from([0, 1, 3]),
 )
 def test_a_live_file_with_such_frames_is_the_same_after_an_interruption_anywhere(
-    bad: frozenset[int], fps: float, gaps: list[int], rounds: int
+    bad: frozenset[int], fps: float, gaps: list[int], rounds: int, enter: int
 ) -> None:
-    source = FakeSource(count=8, bad=bad, gaps=gaps)
+    source = FakeSource(count=8, bad=bad, gaps=gaps, enter=enter)
     once, _, _ = read(source, fps=fps, lane="live")
     stop = (len(once) - 1) * rounds
     if stop <= 0:

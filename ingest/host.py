@@ -33,6 +33,8 @@ from ingest.reader_process import Death, ReaderProcess, prepare
 
 log = get(__name__)
 SESSION_MS = 10_000
+HEARTBEAT_MS = 1_000
+"""A broker's restart takes eight seconds of the session; what had passed since the last heartbeat is missing in it."""
 POLL_S = 0.1
 ALIVE_S = 1.0
 SUSPEND_S = 10.0
@@ -106,6 +108,7 @@ class Host:
             "ingest",
             **{
                 "session.timeout.ms": SESSION_MS,
+                "heartbeat.interval.ms": HEARTBEAT_MS,
                 "partition.assignment.strategy": "cooperative-sticky",
                 "allow.auto.create.topics": False,
                 **({} if instance is None else {"group.instance.id": f"ingest-{socket.gethostname()}-{instance}"}),

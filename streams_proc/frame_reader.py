@@ -1,4 +1,8 @@
-"""Reading single records of Kafka again, by their place."""
+"""Reading single frames of Kafka again, by their place.
+
+Whether a place is none is decided here, never by an error: a client of a broker that has just been
+started again may say of any partition that it is unknown, and go on saying so until it is replaced.
+"""
 
 from __future__ import annotations
 
@@ -15,23 +19,16 @@ from core import kafka as clients
 from core.errors import BrokerUnavailable
 from core.messages import Place
 from core.settings import Kafka
+from core.topics import Topics
 
 CACHE_BYTES = 32 * 1024**2
 FETCH_BYTES = 1024**2
-NOWHERE = (
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError.TOPIC_EXCEPTION,
-    KafkaError._UNKNOWN_PARTITION,
-    KafkaError._UNKNOWN_TOPIC,
-)
-"""What the broker says of a place that is none; asking again would not help."""
-
 READ_ON = 8
 """Records up to this many further on are read past; beyond, the reader seeks."""
 
 
 class FrameReader:
-    """Answers for records by topic, partition and offset.
+    """Answers for records of the frames' topics, by topic, partition and offset.
 
     One consumer without a group's membership, in a thread of its own; records of a request are
     read in the order of their offsets, and the last ones read are remembered, within bytes.
@@ -43,13 +40,15 @@ class FrameReader:
 
     def __init__(self, kafka: Kafka, *, cache_bytes: int = CACHE_BYTES, timeout_s: float = 15.0) -> None:
         self._kafka = kafka
+        topics = Topics.of(kafka)
+        self._topics = {topics.frames_live, topics.frames_batch}
         self._timeout_s = timeout_s
         self._cache = ByteCache(cache_bytes)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="frame-reader")
         self._consumer: Consumer | None = None
 
     async def read(self, places: Sequence[Place]) -> Mapping[Place, bytes]:
-        """Values of the records at `places`; those that are kept no longer are absent.
+        """Values of the records at `places`; those that are kept no longer, and places that are none, are absent.
 
         Raises:
             BrokerUnavailable: the broker does not answer in time.
@@ -80,7 +79,11 @@ class FrameReader:
 
     def _read_partition(self, topic: str, partition: int, offsets: Sequence[int]) -> dict[int, bytes]:
         """The records at `offsets`, rising; a record past the one waited for shows that that one is gone."""
-        low, high = self._bounds(topic, partition)
+        if topic not in self._topics or partition >= self._kafka.partitions:
+            return {}
+        low, high = self._connected().get_watermark_offsets(
+            TopicPartition(topic, partition), timeout=self._timeout_s, cached=False
+        )
         pending = [offset for offset in offsets if low <= offset < high]
         found: dict[int, bytes] = {}
         consumer = self._connected()
@@ -113,18 +116,6 @@ class FrameReader:
             if not error.retriable():
                 raise KafkaException(error)
         raise BrokerUnavailable(f"no record at offset {offset} after {self._timeout_s:.0f} s")
-
-    def _bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """First offset that is kept and the one after the last; (0, 0) for a topic that is not there."""
-        try:
-            low, high = self._connected().get_watermark_offsets(
-                TopicPartition(topic, partition), timeout=self._timeout_s
-            )
-        except KafkaException as error:
-            if error.args[0].code() in NOWHERE:
-                return 0, 0
-            raise
-        return low, high
 
     def _connected(self) -> Consumer:
         if self._consumer is None:

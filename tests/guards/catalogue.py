@@ -19,6 +19,7 @@ READER_CLIENT = (
     "test_a_readers_producer_gives_no_frame_up_and_sends_none_behind_one_that_is_refused"
 )
 READING_TESTS = "tests/unit/ingest/test_reading.py::"
+LEAVING = "tests/unit/ingest/test_leaving.py::"
 FILES = "tests/unit/ingest/test_file_source.py::"
 MACHINES = "tests/unit/streams_proc/test_line_machines.py::"
 
@@ -481,6 +482,18 @@ CUTS_WITHOUT_STATE = (
 
 SENDING = (
     Guard(
+        "a frame is gone by its log's ends, not by an error",
+        "after a broker's restart views are lost: the client knows no partition any more",
+        "streams_proc/frame_reader.py",
+        "        except KafkaException as error:\n            self._forget_consumer()\n",
+        "        except KafkaException as error:\n            if error.args[0].code() == -190:\n"
+        "                return found\n            self._forget_consumer()\n",
+        (
+            "tests/unit/streams_proc/test_frame_reader.py::"
+            "test_a_partition_that_the_client_does_not_see_is_asked_for_again_by_another[-190]",
+        ),
+    ),
+    Guard(
         "every producer is idempotent",
         "a retry puts a later record before an earlier one: 29 came before 0 on a fresh topic",
         "core/kafka.py",
@@ -602,6 +615,25 @@ MEANING = (
 )
 
 INTAKE = (
+    Guard(
+        "readers of a partition that is lost leave",
+        "a host that was cut off sends what its successor has numbered anew",
+        "ingest/host.py",
+        "on_revoke=self._revoked, on_lost=self._lost",
+        "on_revoke=self._revoked, on_lost=self._revoked",
+        (
+            LEAVING
+            + "test_readers_of_a_partition_that_is_lost_leave_and_of_one_taken_away_are_suspended[on_lost-leave]",
+        ),
+    ),
+    Guard(
+        "a frame is handed over under a lease only",
+        "a reader that was frozen numbers a frame that its successor has numbered",
+        "ingest/publisher.py",
+        "        if not self._leased():\n",
+        "        if False:\n",
+        (INGEST + "test_no_frame_is_handed_over_without_a_lease",),
+    ),
     Guard(
         "decord's count is checked against the packets",
         "it stops at frame 8 of 166, or gives 390 frames of 325",

@@ -108,4 +108,4 @@ def test_a_broker_that_does_not_answer_is_said_so(kafka: Kafka, reading: Callabl
     nobody = kafka.model_copy(update={"bootstrap": "127.0.0.1:1"})
     reader = reading(nobody, timeout_s=0.5)
     with pytest.raises(BrokerUnavailable):
-        read(reader, [Place("t", 0, 0)])
+        read(reader, [Place(Topics.of(kafka).frames_batch, 0, 0)])

@@ -57,7 +57,8 @@ class Group:
     def __init__(self, *_: Any, **__: Any) -> None:
         self.closed = False
 
-    def subscribe(self, *_: Any, **__: Any) -> None: ...
+    def subscribe(self, *_: Any, **told: Any) -> None:
+        self.told = told
 
     def assign(self, *_: Any) -> None: ...
 
@@ -110,18 +111,20 @@ def said(host: Host) -> list[str]:
     return told
 
 
-def test_readers_of_a_partition_that_is_taken_away_are_suspended(host: Host) -> None:
+@pytest.mark.parametrize(("event", "order"), [("on_revoke", "suspend"), ("on_lost", "leave")])
+def test_readers_of_a_partition_that_is_lost_leave_and_of_one_taken_away_are_suspended(
+    host: Host, monkeypatch: pytest.MonkeyPatch, event: str, order: str
+) -> None:
+    group: Any = host._consumer
     told = said(host)
-    host._revoked(host._consumer, [TopicPartition("streams", 2)])
-    assert told[-2:] == ["suspend", "ended"]
-    assert host._streams == {}
 
+    def step() -> None:
+        group.told[event](group, [TopicPartition("streams", 2)])
+        host.stop()
 
-def test_readers_of_a_partition_that_is_lost_leave(host: Host) -> None:
-    told = said(host)
-    host._lost(host._consumer, [TopicPartition("streams", 2)])
-    assert told[-2:] == ["leave", "ended"]
-    assert "suspend" not in told
+    monkeypatch.setattr(host, "step", step)
+    host.run()
+    assert [word for word in told if word != "alive"] == [order, "ended"]
     assert host._streams == {}
 
 

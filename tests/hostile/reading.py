@@ -7,15 +7,17 @@ the file to the outcome of its run, with a producer that acknowledges at once in
 from __future__ import annotations
 
 import faulthandler
+import functools
+import multiprocessing
 import os
 import resource
 import select
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from ingest.ledger import Ledger
 from ingest.protocol import Start
 from ingest.publisher import Acknowledged, Publisher
 from ingest.reader import Outcome, Reader, bound_memory
+from ingest.reader_process import prepare
 from ingest.recover import Standing
 
 FPS = 10.0
@@ -116,6 +119,9 @@ def hash_of(before: int, data: bytes) -> int:
     import zlib
 
     return zlib.crc32(data, before)
+
+
+_processes = multiprocessing.get_context("forkserver")
 
 
 class WithoutBroker(Reader):
@@ -227,7 +233,23 @@ def read_apart(path: Path, settings: Settings, *, limit_s: float, limit_mb: int,
     Args:
         limit_mb: resident memory, beyond which the file is called hostile to it.
     """
-    sys.stdout.flush()
+    prepare()
+    here, there = _processes.Pipe(duplex=False)
+    read = functools.partial(_read_forked, path, settings, limit_s, limit_mb, careful=careful)
+    nursery = _processes.Process(target=_nurse, args=(there, read))
+    nursery.start()
+    there.close()
+    result: Result = here.recv()
+    nursery.join()
+    return result
+
+
+def _nurse(answer: Connection, read: Callable[[], Result]) -> None:
+    """In a process without threads: a fork of one that has them, such as a test's, may wait for ever for a lock."""
+    answer.send(read())
+
+
+def _read_forked(path: Path, settings: Settings, limit_s: float, limit_mb: int, *, careful: bool) -> Result:
     incoming, outgoing = os.pipe()
     began = time.monotonic()
     child = os.fork()

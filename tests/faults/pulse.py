@@ -15,10 +15,10 @@ from core.settings import Kafka, Settings
 from core.topics import Topics
 
 LOOK_S = 0.1
-AGAIN_S = 0.3
-"""Behind a question without an answer: a broker that starts needs the processor more."""
+ASK_S = 2.0
+"""A client that asks while the broker starts may wait for the whole of it, and is then replaced: what is measured is
+late by as much."""
 
-ASK_S = 5.0
 OF_NOBODY = "faults"
 """Group of the client that asks where logs end."""
 
@@ -120,7 +120,7 @@ class Pulse:
                 fresh = fresh or self._moved(start)
                 waiting = {group for group in waiting if not self._passed(group, start)}
             except KafkaException:
-                time.sleep(AGAIN_S)
+                time.sleep(LOOK_S)
             if fresh and not waiting:
                 return time.monotonic() - since
             time.sleep(LOOK_S)
@@ -131,7 +131,7 @@ class Pulse:
             try:
                 return self.ends(topics)
             except KafkaException:
-                time.sleep(AGAIN_S)
+                time.sleep(LOOK_S)
         return None
 
     def _moved(self, start: Ends) -> bool:

@@ -257,6 +257,8 @@ def test_readers_end_with_their_host_however_that_ended() -> None:
         reader = psutil.Process(int(host.stdout.readline()))
         template = reader.parent()
         assert template is not None
+        while reader.name() != "reader":  # from then on it does not look whether it has a host
+            time.sleep(0.01)
         host.kill()
         host.wait()
         psutil.wait_procs([reader, template], 10)

@@ -250,6 +250,9 @@ def test_a_call_whose_generation_has_ended_is_given_up() -> None:
         await settle()
         b.group.generation = 2
         await settle()
+        left = len(echo.failures)
+        await settle()
+        assert len(echo.failures) == left, "it is asked no more"
         echo.failures = []
 
     bench.run(scene)

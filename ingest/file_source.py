@@ -103,7 +103,7 @@ class FileSource:
         for number, frame in enumerate(self._decoded(problem)):
             if number >= skip:
                 yield frame
-            if number == 0 and (until := unneeded()) is not None:
+            if number == skip == 0 and (until := unneeded()) is not None:
                 entry = self._entry(until)
                 if entry:
                     break

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from core import kafka as clients
 from core.errors import BrokerUnavailable
@@ -102,7 +102,7 @@ class FrameReader:
         return found
 
     def _next(self, consumer: Consumer, offset: int) -> tuple[int, bytes | None]:
-        """Offset and value of the next record; `offset` itself where the log no longer has it."""
+        """Offset and value of the next record. Raises KafkaException, also for a log that no longer has `offset`."""
         until = time.monotonic() + self._timeout_s
         while (left := until - time.monotonic()) > 0:
             message = consumer.poll(left)
@@ -111,8 +111,6 @@ class FrameReader:
             error = message.error()
             if error is None:
                 return message.offset(), message.value()
-            if error.code() == KafkaError._AUTO_OFFSET_RESET:
-                return offset, None
             if not error.retriable():
                 raise KafkaException(error)
         raise BrokerUnavailable(f"no record at offset {offset} after {self._timeout_s:.0f} s")

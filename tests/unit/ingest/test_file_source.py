@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,16 @@ def test_a_file_is_entered_behind_what_is_not_needed(tmp_path: Path, name: str, 
     for (pts, pixels), (other_pts, other) in zip(rest[::-1], whole[::-1], strict=False):
         assert pts == other_pts
         assert np.array_equal(pixels, other)
+
+
+def test_a_file_that_decord_began_is_not_entered_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make(tmp_path / "a.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "5")
+    whole = [frame.pts for frame in opened(path).frames(print)]
+    real = decode_decord.decode
+    monkeypatch.setattr(decode_decord, "decode", lambda *args: islice(real(*args), 20))
+    source = FileSource.open(path, LIMIT, None)
+    assert [frame.pts for frame in source.frames(print, lambda: whole[30])] == whole
+    assert source.decoder == "decord, then pyav"
 
 
 def test_a_variable_rate_keeps_its_times(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ class Message:
     def __init__(self, offset: int) -> None:
         self._offset = offset
 
-    def error(self) -> None: ...
+    def error(self) -> KafkaError | None:
+        return None
 
     def offset(self) -> int:
         return self._offset
@@ -94,6 +95,30 @@ def test_a_partition_that_the_client_does_not_see_is_asked_for_again_by_another(
 
     asyncio.run(read())
     assert len(made) == 2
+
+
+class Refused(Message):
+    """What a client gives in place of a record: by its account the log does not have it."""
+
+    def error(self) -> KafkaError:
+        return KafkaError(KafkaError._AUTO_OFFSET_RESET)
+
+
+def test_a_record_that_the_client_says_is_gone_is_gone_by_the_logs_ends_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    polled: list[Message] = [Refused(7), Message(7)]
+    monkeypatch.setattr(Client, "made", [None], raising=False)
+    monkeypatch.setattr(Client, "poll", lambda *_: polled.pop(0))
+    monkeypatch.setattr(clients, "consumer", lambda *_, **__: Client(0))
+
+    async def read() -> None:
+        reader = FrameReader(KAFKA)
+        place = Place(FRAMES, 1, 7)
+        with pytest.raises(BrokerUnavailable):
+            await reader.read([place])
+        assert await reader.read([place]) == {place: b"a frame"}
+        await reader.close()
+
+    asyncio.run(read())
 
 
 def test_a_place_that_is_none_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
-from collections.abc import Callable, Iterator
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.connection import Connection
 from typing import Literal
 
 Direction = Literal["to_server", "from_server"]
+Change = Literal["append", "remove"]
+HOST = "127.0.0.1"
+ANSWER_S = 30.0
 BOTH: frozenset[Direction] = frozenset({"to_server", "from_server"})
 LOOK_AGAIN_S = 0.05
 PIECE = 64 * 1024
@@ -20,7 +26,7 @@ class Rule:
     """What a wire does to the bytes of some client.
 
     Attributes:
-        client: process whose connections are meant; None: everybody but this process.
+        client: process whose connections are meant; None: every process of the stack.
         held: directions in which nothing arrives; as on a real network nothing of a connection is
             lost, it comes when the wire is whole again, if anybody still waits for it.
         delay_s: before each piece, in both directions.
@@ -49,60 +55,86 @@ class Wire:
 
 
 class Proxies:
-    """The wires to all servers, served by a thread of their own.
+    """The wires to all servers, in a process of their own: all traffic goes through them.
 
     Args:
-        who: name of the process that has a local port; empty for one that no rule is about.
+        who: name of the process that has a local port; empty for one that no rule is about. It is pickled.
     """
 
-    def __init__(self, wires: dict[str, Wire], who: Callable[[int], str]) -> None:
-        self.wires = wires
-        self._who = who
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="proxies", daemon=True)
-        self._servers: list[asyncio.Server] = []
+    def __init__(self, wires: Sequence[Wire], who: Callable[[int], str]) -> None:
+        spawning = multiprocessing.get_context("spawn")
+        self._orders, theirs = spawning.Pipe()
+        self._process = spawning.Process(target=_serve, args=(wires, who, theirs), name="proxies", daemon=True)
+        self._theirs = theirs
 
     def start(self) -> None:
-        """Listen."""
-        self._thread.start()
-        for wire in self.wires.values():
-            asyncio.run_coroutine_threadsafe(self._listen(wire), self._loop).result(10)
+        """Listen. Raises OSError when a port is taken."""
+        self._process.start()
+        self._theirs.close()
+        self._answer()
 
     def stop(self) -> None:
         """Serve nothing any more."""
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
+        self._orders.close()
+        self._process.join(10)
+        self._process.kill()
 
     @contextlib.contextmanager
     def ruled(self, wire: str, rule: Rule) -> Iterator[None]:
         """The rule holds within the block."""
-        rules = self.wires[wire].rules
-        rules.append(rule)
+        self._order("append", wire, rule)
         try:
             yield
         finally:
-            rules.remove(rule)
+            self._order("remove", wire, rule)
 
-    async def _listen(self, wire: Wire) -> None:
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError, asyncio.CancelledError):
-                await self._carry(wire, reader, writer)
+    def _order(self, what: Change, wire: str, rule: Rule) -> None:
+        self._orders.send((what, wire, rule))
+        self._answer()
 
-        self._servers.append(await asyncio.start_server(connected, "127.0.0.1", wire.port, limit=PIECE))
+    def _answer(self) -> None:
+        if not self._orders.poll(ANSWER_S):
+            raise OSError(f"the proxies did not answer within {ANSWER_S:.0f} s")
+        if (error := self._orders.recv()) is not None:
+            raise error
 
-    async def _close(self) -> None:
-        for server in self._servers:
-            server.close()
-        carried = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in carried:
-            task.cancel()
-        await asyncio.gather(*carried, return_exceptions=True)
+
+def _serve(wires: Sequence[Wire], who: Callable[[int], str], orders: Connection) -> None:
+    """The process of the proxies; it ends with whoever gives the orders."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's goes to both; the other ends this one
+    with contextlib.suppress(EOFError):
+        asyncio.run(_Serving(wires, who, orders).run())
+
+
+class _Serving:
+    def __init__(self, wires: Sequence[Wire], who: Callable[[int], str], orders: Connection) -> None:
+        self._wires = {wire.name: wire for wire in wires}
+        self._who = who
+        self._orders = orders
+
+    async def run(self) -> None:
+        """Raises EOFError when nobody gives orders any more."""
+        async with contextlib.AsyncExitStack() as servers:
+            try:
+                for wire in self._wires.values():
+                    server = await asyncio.start_server(partial(self._connected, wire), HOST, wire.port, limit=PIECE)
+                    servers.callback(server.close)
+            except OSError as error:
+                self._orders.send(error)
+                return
+            self._orders.send(None)
+            while True:
+                what, wire, rule = await asyncio.to_thread(self._orders.recv)
+                getattr(self._wires[wire].rules, what)(rule)
+                self._orders.send(None)
+
+    async def _connected(self, wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            await self._carry(wire, reader, writer)
 
     async def _carry(self, wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            theirs, ours = await asyncio.open_connection("127.0.0.1", wire.target, limit=PIECE)
+            theirs, ours = await asyncio.open_connection(HOST, wire.target, limit=PIECE)
         except OSError:
             writer.transport.abort()  # as refused as through a proxy it can be
             return

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -33,7 +34,7 @@ class Rig:
 
     Attributes:
         settings: as a client outside the stack needs them.
-        wires: to ``kafka``, ``clickhouse`` and ``models``.
+        proxies: to ``kafka``, ``clickhouse`` and ``models``.
     """
 
     def __init__(self, folder: Path, *, kafka_dir: Path | None = None, clock: bool = False) -> None:
@@ -45,12 +46,12 @@ class Rig:
         self.clock = folder / "clock" if clock else None
         self.set_clock("+0")
         self.proxies = Proxies(
-            {
-                "kafka": Wire("kafka", kafka, base.kafka.port),
-                "clickhouse": Wire("clickhouse", clickhouse, base.clickhouse.http_port),
-                "models": Wire("models", models, base.models.port),
-            },
-            self.owner,
+            [
+                Wire("kafka", kafka, base.kafka.port),
+                Wire("clickhouse", clickhouse, base.clickhouse.http_port),
+                Wire("models", models, base.models.port),
+            ],
+            partial(owner, Places.of(self.settings)),
         )
         if kafka_dir is not None:
             (base.data_dir / "kafka" / "data").symlink_to(kafka_dir)
@@ -145,18 +146,6 @@ class Rig:
             process.kill()
         psutil.wait_procs(found, 20)
 
-    def owner(self, port: int) -> str:
-        """Name of the stack's process that has a local port; empty for anybody else."""
-        socket = socket_of(port)
-        try:
-            running = self.processes()
-        except StoppedAnswering:
-            return ""
-        for name, found in running.items():
-            if found.pid and socket and any(_holds(pid, socket) for pid in family(found.pid)):
-                return name
-        return ""
-
     def worker(self, stage: str, instance: int) -> subprocess.Popen[bytes]:
         """One more worker of a stage, beside the supervisor's; ended by whoever asked for it."""
         log = (self.settings.data_dir / "log" / f"{stage}-{instance}.log").open("ab")
@@ -197,6 +186,19 @@ def standing(folder: Path, *, kafka_dir: Path | None = None, clock: bool = False
         if keep:
             shutil.copytree(rig.settings.data_dir / "log", keep, dirs_exist_ok=True)
         rig.end()
+
+
+def owner(places: Places, port: int) -> str:
+    """Name of the stack's process that has a local port; empty for anybody else."""
+    socket = socket_of(port)
+    try:
+        running = Supervisor(places).processes()
+    except StoppedAnswering:
+        return ""
+    for name, found in running.items():
+        if found.pid and socket and any(_holds(pid, socket) for pid in family(found.pid)):
+            return name
+    return ""
 
 
 def socket_of(port: int) -> str:

@@ -85,8 +85,8 @@ STREAMS = (
     Clip("data/videos/iscc/demo.mkv", fps=5.0, parameters=ANY, seconds=60.1),
 )
 LONG_STREAMS = tuple(replace(clip, fps=2.0, times=times) for clip, times in zip(STREAMS, (12, 9, 6), strict=True))
-"""For some six minutes, so that a round has many faults, and at a third of what two cores can do: what an outage has held
-up is caught up with in what is left above the streams themselves, beside the tasks and the suite."""
+"""For some six minutes, so that a round has many faults, and at a third of what two cores can do: what an outage has
+held up is caught up with in what is left above the streams themselves, beside the tasks and the suite."""
 
 
 def played(file: Path, times: int, folder: Path) -> Path:

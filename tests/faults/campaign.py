@@ -206,7 +206,8 @@ class Campaign:
             seconds: float | None = time.monotonic() - begun
         else:
             seconds = pulse.recovery_s(fault.process, begun, PATIENCE_S)
-        self._say(f"  {fault.name}: {'not seen to recover' if seconds is None else f'{seconds:.1f} s'}")
+        steps = ", ".join(f"{part} {after:.1f}" for part, after in pulse.steps.items())
+        self._say(f"  {fault.name}: {'not seen to recover' if seconds is None else f'{seconds:.1f} s'} ({steps})")
         return seconds
 
     def _finished(self, tasks: Sequence[StreamId]) -> None:

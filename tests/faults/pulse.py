@@ -71,9 +71,13 @@ class Pulse:
     Args:
         streams: those that run now.
         over: when (monotonic) the first of them ends; from then on it is enough that nothing waits.
+
+    Attributes:
+        steps: seconds until each part of the last recovery was seen; where it stands still is where it is late.
     """
 
     def __init__(self, settings: Settings, offsets: Offsets, streams: Sequence[StreamId], over: float) -> None:
+        self.steps: dict[str, float] = {}
         self._over = over
         self._offsets = offsets
         topics = Topics.of(settings.kafka)
@@ -112,19 +116,27 @@ class Pulse:
         groups = self.groups_behind(process)
         topics = sorted({self._inputs[group] for group in groups} | {self._frames})
         until = since + patience_s
+        self.steps = {}
         start = self._insist(topics, until)
+        self._step("logs", since)
         waiting = set(groups)
-        fresh = False
         while start is not None and time.monotonic() < until:
             try:
-                fresh = fresh or self._moved(start)
-                waiting = {group for group in waiting if not self._passed(group, start)}
+                if "frames" not in self.steps and self._moved(start):
+                    self._step("frames", since)
+                for group in sorted(waiting):
+                    if self._passed(group, start):
+                        waiting.remove(group)
+                        self._step(group, since)
             except KafkaException:
                 pass
-            if fresh and not waiting:
-                return time.monotonic() - since
+            if "frames" in self.steps and not waiting:
+                return max(self.steps.values())
             time.sleep(LOOK_S)
         return None
+
+    def _step(self, part: str, since: float) -> None:
+        self.steps[part] = time.monotonic() - since
 
     def _insist(self, topics: Sequence[str], until: float) -> Ends | None:
         while time.monotonic() < until:

@@ -6,10 +6,11 @@ records meet on one partition number whoever wrote them.
 
 from __future__ import annotations
 
+import ctypes
 import time
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from core.errors import BrokerUnavailable, ConfigError
@@ -81,6 +82,18 @@ def consumer(kafka: Kafka, client: str, group: str, **more: Any) -> Consumer:
 def admin(kafka: Kafka) -> AdminClient:
     """An administration client."""
     return AdminClient(common(kafka, "admin"))
+
+
+def delete_before(client: AdminClient, places: list[TopicPartition], timeout_s: float) -> None:
+    """Delete the records below the offset of each place.
+
+    Raises:
+        KafkaException, TimeoutError: not all are deleted.
+    """
+    # the client gives back a reference to its argument that it was never given (mended in 2.16, see pyproject.toml)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(places))
+    for future in client.delete_records(places, request_timeout=timeout_s).values():
+        future.result(timeout_s)
 
 
 def ready(kafka: Kafka, timeout_s: float = 5.0) -> bool:

@@ -20,6 +20,9 @@ WITHOUT_HOLES = {
     "enable.gapless.guarantee": True,
 }
 
+FULL_S = 0.1
+"""Between two looks at a full buffer: each that is in vain costs the memory of the record's headers for good."""
+
 
 class Tally:
     """What of a group of outputs has not been confirmed yet. Thread-safe."""
@@ -119,7 +122,7 @@ class KafkaPublisher:
                 )
                 return
             except BufferError:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(FULL_S)
             except KafkaException as error:
                 tally.settle(str(error))
                 raise FatalError(f"a record of {len(output.value or b'')} bytes for {output.topic}: {error}") from error

@@ -18,7 +18,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from core import log
 from core.errors import BadMessage, BrokerUnavailable
-from core.kafka import admin, consumer
+from core.kafka import admin, consumer, delete_before
 from core.messages import FrameDetections, decode_detections
 from core.settings import Kafka
 from core.topics import Topics
@@ -143,8 +143,7 @@ class KafkaLogs:
         places = [KafkaPartition(topic, partition, offset) for partition, offset in offsets.items()]
         client = admin(self._kafka)  # kept: its answers never come once it is collected
         try:
-            for future in client.delete_records(places, request_timeout=TIMEOUT_S).values():
-                future.result(TIMEOUT_S)
+            delete_before(client, places, TIMEOUT_S)
         except (KafkaException, TimeoutError) as error:
             raise BrokerUnavailable(f"{topic} cannot be trimmed: {error}") from error
 

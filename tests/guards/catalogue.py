@@ -562,6 +562,14 @@ SENDING = (
         (CLIENTS + "test_no_consumer_commits_by_itself",),
     ),
     Guard(
+        "a deletion's list stays ours",
+        "the client frees it while it is used: what other objects hold changes, and a task sleeps for ever",
+        "core/kafka.py",
+        "    ctypes.pythonapi.Py_IncRef(ctypes.py_object(places))\n",
+        "",
+        (CLIENTS + "test_what_is_given_to_a_deletion_is_still_ours_after_it",),
+    ),
+    Guard(
         "messages as large as frames",
         "a frame above 1 MB is refused",
         "core/kafka.py",

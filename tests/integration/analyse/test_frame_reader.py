@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from core.errors import BrokerUnavailable
-from core.kafka import admin, producer
+from core.kafka import admin, delete_before, producer
 from core.messages import Place
 from core.settings import Kafka
 from core.topics import Topics
@@ -30,9 +30,7 @@ def fill(kafka: Kafka, topic: str, partition: int, count: int, first: int = 0) -
 
 def trim(kafka: Kafka, topic: str, first: int) -> None:
     """Let `first` be the first record that partition 0 keeps."""
-    client = admin(kafka)
-    for future in client.delete_records([TopicPartition(topic, 0, first)]).values():
-        future.result(30)
+    delete_before(admin(kafka), [TopicPartition(topic, 0, first)], 30.0)
 
 
 def value(offset: int) -> bytes:

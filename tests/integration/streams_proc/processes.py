@@ -13,6 +13,7 @@ from pathlib import Path
 
 from confluent_kafka import ConsumerGroupTopicPartitions, Message, TopicPartition
 
+from core import kafka as clients
 from core.kafka import admin, consumer, producer
 from core.settings import Kafka
 
@@ -157,10 +158,7 @@ def ends(kafka: Kafka, topic: str) -> Mapping[int, int]:
 
 def delete_before(kafka: Kafka, topic: str, offsets: Mapping[int, int]) -> None:
     """Delete records below the offsets, as trimming and retention do."""
-    client = admin(kafka)
-    answers = client.delete_records([TopicPartition(topic, p, offset) for p, offset in offsets.items()])
-    for future in answers.values():
-        future.result(30)
+    clients.delete_before(admin(kafka), [TopicPartition(topic, p, offset) for p, offset in offsets.items()], 30.0)
 
 
 def delete_topic(kafka: Kafka, topic: str) -> None:

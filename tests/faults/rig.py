@@ -27,6 +27,8 @@ SERVERS = ("kafka", "clickhouse", "models")
 ESTABLISHED = "01"
 DETECTOR = "centernet-256"
 FAKETIME = "*/faketime/libfaketimeMT.so.1"
+SLEEP = Path(__file__).with_name("clock")
+"""What lets Python sleep under it."""
 
 
 class Rig:
@@ -74,6 +76,7 @@ class Rig:
                 "FAKETIME_TIMESTAMP_FILE": str(self.clock),
                 "FAKETIME_CACHE_DURATION": "1",
                 "DONT_FAKE_MONOTONIC": "1",
+                "PYTHONPATH": os.pathsep.join([str(SLEEP), *filter(None, [os.environ.get("PYTHONPATH")])]),
             }
         return found
 

@@ -118,7 +118,8 @@ class Pulse:
         until = since + patience_s
         self.steps = {}
         start = self._insist(topics, until)
-        self._step("logs", since)
+        if start is not None:
+            self._step("logs", since)
         waiting = set(groups)
         while start is not None and time.monotonic() < until:
             try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shlex
 import signal
 import sys
 import tempfile
@@ -99,10 +100,10 @@ class Progress:
 
     def tell(self) -> str:
         """The report's section, also written where it is wanted: whatever ends the run, its figures are kept."""
-        seed, minutes = self.chosen.seed, (time.monotonic() - self.begun) / 60
+        minutes = (time.monotonic() - self.begun) / 60
         more = [f"{self.left} faults that were asked for were not dealt.", ""] if self.left else []
-        command = f"python -m tests.faults --seed {seed}"
-        text = report.section(self.figures, seed, minutes, command, [*more, *self.peaks.table()])
+        command = shlex.join(["python", "-m", "tests.faults", *sys.argv[1:]])
+        text = report.section(self.figures, self.chosen.seed, minutes, command, [*more, *self.peaks.table()])
         if self.chosen.report:
             report.write(self.chosen.report, self.mark, text)
         return text

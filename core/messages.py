@@ -27,6 +27,22 @@ Box: TypeAlias = tuple[float, float, float, float]
 T = TypeVar("T")
 Lane = Literal["live", "batch"]
 Keyspace = Literal["appearance", "face"]
+Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+class Schedule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Hours in which an analytic works.
+
+    Attributes:
+        days: on which the hours begin; all when empty.
+        begin, end: ``HH:MM`` in `time_zone`; an end that is not after the begin is on the next day.
+        time_zone: a name of the IANA database.
+    """
+
+    days: tuple[Day, ...] = ()
+    begin: str = "00:00"
+    end: str = "24:00"
+    time_zone: str = "UTC"
 
 
 class Analytic(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -36,11 +52,13 @@ class Analytic(msgspec.Struct, frozen=True, omit_defaults=True):
         name: the analytic's id in the registry, such as ``object_detection``.
         parameters: its configuration, valid against its JSON Schema.
         targets: extra outputs asked for (``overview``, ``coordinates``).
+        schedules: hours outside of which it is paused; empty: it always works.
     """
 
     name: str
     parameters: dict[str, Any] = {}
     targets: tuple[str, ...] = ()
+    schedules: tuple[Schedule, ...] = ()
 
 
 class Source(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -55,6 +73,9 @@ class Source(msgspec.Struct, frozen=True, omit_defaults=True):
         realtime: play a file at its own pace.
         loop: begin a file again at its end.
         on_error: what a damaged packet does: ``continue`` passes over it, ``fail`` ends the run.
+        transport: of RTSP's media.
+        timeout_s: silence after which a camera's connection is given up; None: the setting's.
+        timestamps: where media time comes from; ``auto`` takes the source's own while they can be believed.
     """
 
     url: str
@@ -64,6 +85,38 @@ class Source(msgspec.Struct, frozen=True, omit_defaults=True):
     realtime: bool = False
     loop: bool = False
     on_error: Literal["continue", "fail"] = "continue"
+    transport: Literal["tcp", "udp"] = "tcp"
+    timeout_s: Annotated[float, Meta(gt=0.0, le=3600.0)] | None = None
+    timestamps: Literal["auto", "pts", "dts", "server", "frame_rate"] = "auto"
+
+
+class Gate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When a frame differs enough from those before it to be looked at.
+
+    Attributes:
+        threshold: difference of luma (0..255) from which a cell of the picture has changed.
+        min_area: share of the picture that must have changed.
+        recheck_s: a still scene is looked at again after so many seconds.
+        masks: polygons of (x, y) in 0..1 of the upright picture, inside of which no change counts.
+    """
+
+    threshold: Annotated[float, Meta(gt=0.0, le=255.0)] = 12.0
+    min_area: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.001
+    recheck_s: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 10.0
+    masks: tuple[tuple[tuple[float, float], ...], ...] = ()
+
+
+class Autorestart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is done when a stream has failed.
+
+    Attributes:
+        attempts: restarts before it is given up; the count begins again once frames come.
+        delay_s: between them.
+    """
+
+    restart: bool = True
+    attempts: Annotated[int, Meta(ge=0, le=1_000_000)] = 10
+    delay_s: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 60.0
 
 
 class StreamSpec(msgspec.Struct, frozen=True, tag_field="message", tag="stream_spec", omit_defaults=True):
@@ -74,6 +127,8 @@ class StreamSpec(msgspec.Struct, frozen=True, tag_field="message", tag="stream_s
         started_ms: wall time of media second 0.
         model: detector's name in the zoo.
         ephemeral: results are answered once and stored nowhere (immediate analysis).
+        gate: the motion gate; None looks at every frame.
+        autorestart: None: a stream that has failed stays so.
     """
 
     stream_id: StreamId
@@ -89,6 +144,8 @@ class StreamSpec(msgspec.Struct, frozen=True, tag_field="message", tag="stream_s
     ephemeral: bool = False
     account_id: str = ""
     request_id: str = ""
+    gate: Gate | None = None
+    autorestart: Autorestart | None = None
 
 
 class VideoInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -177,6 +234,7 @@ class Frame(msgspec.Struct, frozen=True, tag_field="message", tag="frame", omit_
         width, height: pixels of `jpeg`, upright, square pixels.
         faces: also look for faces.
         published_ms: wall time when it was handed to the producer.
+        held: frames directly before it that the motion gate held back; `held_s` of media they last.
     """
 
     stream_id: StreamId
@@ -192,6 +250,8 @@ class Frame(msgspec.Struct, frozen=True, tag_field="message", tag="frame", omit_
     faces: bool = False
     ephemeral: bool = False
     published_ms: int = 0
+    held: int = 0
+    held_s: float = 0.0
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -235,6 +295,7 @@ class FrameDetections(msgspec.Struct, frozen=True, tag_field="message", tag="fra
         place: where the frame's JPEG can be read again.
         error: why the frame could not be analysed (then it is dead-lettered and empty here, so
             that the order of the run has no gap).
+        held, held_s: as the frame's.
     """
 
     stream_id: StreamId
@@ -253,6 +314,8 @@ class FrameDetections(msgspec.Struct, frozen=True, tag_field="message", tag="fra
     error: str | None = None
     ephemeral: bool = False
     published_ms: int = 0
+    held: int = 0
+    held_s: float = 0.0
 
 
 class TrackedBox(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -365,6 +428,19 @@ class Event(msgspec.Struct, frozen=True, tag_field="message", tag="event", omit_
     ephemeral: bool = False
 
 
+class Gpu(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One graphics card as its driver describes it; bytes, degrees Celsius and percents."""
+
+    number: int
+    name: str
+    utilization: int | None = None
+    temperature: int | None = None
+    memory_total: int | None = None
+    memory_used: int | None = None
+    memory_free: int | None = None
+    services: dict[str, int] = {}
+
+
 class StreamStatus(msgspec.Struct, frozen=True, tag_field="message", tag="stream_status", omit_defaults=True):
     """State change or heartbeat of a run.
 
@@ -373,6 +449,8 @@ class StreamStatus(msgspec.Struct, frozen=True, tag_field="message", tag="stream
         counts: ingest's side of the ledger at `ts_ms`.
         heartbeat: True when only counts changed.
         total_frames: frames the source is expected to have, for progress; None when unknown.
+        attempt: restarts in a row since frames last came.
+        paused: positions of the analytics that are outside of their schedules.
     """
 
     stream_id: StreamId
@@ -388,6 +466,37 @@ class StreamStatus(msgspec.Struct, frozen=True, tag_field="message", tag="stream
     last_media_s: float | None = None
     total_frames: int | None = None
     ephemeral: bool = False
+    attempt: int = 0
+    paused: tuple[int, ...] = ()
+
+
+class NodeStatus(msgspec.Struct, frozen=True, tag_field="message", tag="node_status", omit_defaults=True):
+    """Value of the compacted topic `nodes`, key = host: an ingest host lives.
+
+    Attributes:
+        host: its name, unique among those that live.
+        started_ms: when its process began.
+        address: under which other machines reach it.
+        run_mode: ``CPU`` or ``GPU``.
+        cpu_percent, ram_percent, swap_percent: of its machine.
+        gpus: of its machine; empty without one.
+        services: processes of it by kind.
+        streams: how many it runs.
+        ended: it has left by itself.
+    """
+
+    host: str
+    ts_ms: int
+    started_ms: int
+    address: str
+    run_mode: Literal["CPU", "GPU"]
+    cpu_percent: float
+    ram_percent: float
+    swap_percent: float
+    gpus: tuple[Gpu, ...] = ()
+    services: dict[str, int] = {}
+    streams: int = 0
+    ended: bool = False
 
 
 FramesMessage: TypeAlias = RunBegin | Frame | RunEnd

@@ -14,7 +14,7 @@ from core.settings import Settings
 from query_api import tables
 from query_api.negotiate import Piece, piece_of, unchanged
 from query_api.pool import Pool
-from query_api.routes import JSON
+from query_api.routes.route import JSON
 from query_api.types.query import LedgerPage, StreamsPage
 from warehouse.media import MediaStore
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import falcon.asgi
 
-from query_api.routes import Route
+from query_api.routes.route import Route
 
 T = TypeVar("T")
 

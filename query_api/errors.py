@@ -9,7 +9,7 @@ import msgspec
 from core.errors import ClientError, ConfigError, InvalidInput, NotFound, SetupError, TransientError
 from core.log import mask
 from query_api.refusals import RangeUnsatisfiable, Unprocessable, UnreadableVideo, WrongAccept, status_of
-from query_api.routes import Surface
+from query_api.routes.route import Surface
 from query_api.types.errors import AgentError, EngineError, Problem
 
 PROBLEM = "application/problem+json"

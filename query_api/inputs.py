@@ -12,7 +12,7 @@ from msgspec import inspect
 
 from core.errors import InvalidInput
 from query_api.refusals import TooLarge, WrongContentType
-from query_api.routes import JSON, Route
+from query_api.routes.route import JSON, Route
 
 T = TypeVar("T")
 _AT = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")

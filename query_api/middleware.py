@@ -18,7 +18,8 @@ from core.settings import Query
 from query_api.context import Given
 from query_api.inputs import check_content_type, read_json, read_params
 from query_api.refusals import Unauthenticated
-from query_api.routes import Route, surface_of
+from query_api.routes import surface_of
+from query_api.routes.route import Route
 
 REQUEST_ID = "Luna-Request-Id"
 _ID = re.compile(r"[0-9]{10},[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}")

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from query_api.errors import CODES_EXPLAINED, PROBLEM, TITLES
-from query_api.routes import CSV, HTML, JSON, PROMETHEUS, YAML, Answer, Route, Surface
+from query_api.routes.route import CSV, HTML, JSON, PROMETHEUS, YAML, Answer, Route, Surface
 from query_api.types.errors import AgentError, EngineError, Problem
 
 Document = dict[str, Any]

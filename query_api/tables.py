@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from query_api.routes import ARROW, CSV
+from query_api.routes.route import ARROW, CSV
 
 ROWS_OF_A_BATCH = 10_000
 

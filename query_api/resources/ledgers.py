@@ -12,7 +12,7 @@ from query_api.context import params_of
 from query_api.negotiate import choose
 from query_api.paging import page_limit
 from query_api.pool import Pool
-from query_api.routes import TABLES
+from query_api.routes.route import TABLES
 from query_api.services.ledgers import Ledgers
 from query_api.types.query import LedgerFramesParams, LedgerParams
 

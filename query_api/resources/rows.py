@@ -14,7 +14,7 @@ from query_api.context import params_of
 from query_api.negotiate import choose
 from query_api.paging import page_limit
 from query_api.ports import Collaborators
-from query_api.routes import JSON, TABLES
+from query_api.routes.route import JSON, TABLES
 from query_api.services.findings import detection_item, event_item, filter_of, statistics_item, track_item
 from query_api.services.uploads import FOLDER
 from query_api.types import query

@@ -14,7 +14,7 @@ from query_api.negotiate import choose_for_agent
 from query_api.openapi import Document
 from query_api.page import page_of
 from query_api.pool import Pool
-from query_api.routes import HTML, JSON, PROMETHEUS, YAML
+from query_api.routes.route import HTML, JSON, PROMETHEUS, YAML
 from query_api.services.health import OK, Health
 from query_api.types import status
 

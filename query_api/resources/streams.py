@@ -13,7 +13,7 @@ from query_api.negotiate import choose
 from query_api.paging import page_limit
 from query_api.pool import Pool
 from query_api.resources.analysis import asker_of
-from query_api.routes import TABLES
+from query_api.routes.route import TABLES
 from query_api.services.streams import Streams
 from query_api.services.submissions import Submissions
 from query_api.types.query import StreamRequest, StreamsParams

@@ -14,7 +14,7 @@ from query_api import answers
 from query_api.context import params_of
 from query_api.disconnect import connection_of
 from query_api.pool import Pool
-from query_api.routes import FORM
+from query_api.routes.route import FORM
 from query_api.services.uploads import Received, Uploads
 from query_api.types.query import AppendParams, UploadParams, VideoItem
 from warehouse.control.rows import UploadRow

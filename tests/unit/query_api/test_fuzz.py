@@ -21,7 +21,8 @@ from schemathesis.specs.openapi.checks import (
 
 from core.settings import Settings
 from query_api.app import create_app
-from query_api.routes import ROUTES, Route
+from query_api.routes import ROUTES
+from query_api.routes.route import Route
 from query_api.types.common import MAX_MS
 from tests.unit.query_api.conftest import deferred
 from tests.unit.query_api.fakes import Parts, batch

@@ -47,6 +47,7 @@ class Answer:
 
 
 def nothing(says: str, **headers: str) -> Answer:
+    """An answer without a body."""
     return Answer(says, None, (), {name.replace("_", "-"): text for name, text in headers.items()})
 
 

@@ -13,15 +13,16 @@ from core.settings import Telemetry
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s]+@")
 _TOKEN = re.compile(r"(?P<name>(?:token|api_key|apikey|password|secret|signature)=)[^&\s\"']+", re.IGNORECASE)
+_OWN = re.compile(r"(?P<shown>\bsl[tk]_[A-Za-z0-9_-]{8})[A-Za-z0-9_-]+")
 
 
 def mask(text: str) -> str:
-    """`text` with credentials in URLs and secret query parameters replaced.
+    """`text` with credentials in URLs, secret query parameters and our own tokens replaced.
 
     >>> mask("rtsp://user:pass@camera/1?token=abc")
     'rtsp://***@camera/1?token=***'
     """
-    return _TOKEN.sub(r"\g<name>***", _CREDENTIALS.sub(r"\g<scheme>***@", text))
+    return _OWN.sub(r"\g<shown>***", _TOKEN.sub(r"\g<name>***", _CREDENTIALS.sub(r"\g<scheme>***@", text)))
 
 
 def _mask_values(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:

@@ -116,6 +116,13 @@ DEFINITIONS = (
         ("surface", "method", "status"),
     ),
     Metric("sightline_http_seconds", "histogram", "Seconds to answer, by surface.", ("surface",)),
+    Metric(
+        "sightline_http_refused_total",
+        "counter",
+        "Requests refused for who sent them, by reason: missing, unknown, expired or revoked token, its scope or "
+        "account; host or page where no token is asked for.",
+        ("reason",),
+    ),
 )
 _BY_NAME = {metric.name: metric for metric in DEFINITIONS}
 _made: dict[str, Counter | Gauge | Histogram] = {}

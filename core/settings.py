@@ -23,6 +23,7 @@ Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 VariableValue = Annotated[str, Field(pattern=r"^[^\"'\n]*$")]  # as supervisord's configuration can hold it
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -201,6 +202,10 @@ class Query(Section):
     port: Port = 4004
     workers: Count = 1
     auth: bool = Field(False, description="ask for tokens; required on any address but loopback")
+    token: SecretStr = Field(SecretStr(""), description="what the command line sends to a service that asks for tokens")
+    allowed_hosts: tuple[HostName, ...] = Field(
+        (), description="names beside loopback by which a service without auth may be asked, such as its proxy's"
+    )
     max_body_bytes: Count = 64 * 1024**2
     max_page: Count = 1000
     timeout_s: Seconds = 60.0

@@ -11,13 +11,15 @@ from core import log
 from core.errors import ClientError, InvalidInput, NotFound
 from core.settings import Settings
 from query_api.answers import base_of
+from query_api.complaints import Complaints
 from query_api.context import request_id_of
 from query_api.disconnect import Application
 from query_api.errors import render
-from query_api.middleware import Counting, Reading, RequestIds
+from query_api.guard import Guard
+from query_api.middleware import Counting, LocalOnly, Reading, RequestIds
 from query_api.openapi import document
 from query_api.ports import Collaborators
-from query_api.refusals import MethodNotAllowed, TooLarge, WrongContentType
+from query_api.refusals import MethodNotAllowed, TooLarge, WrongContentType, status_of
 from query_api.resources.analysis import SmartSearchResource, VideosdkResource, VideoTaskResource
 from query_api.resources.ledgers import LedgerResource, LedgersResource
 from query_api.resources.rows import MediaResource, RowsResource
@@ -34,6 +36,7 @@ from query_api.resources.streams import StreamResource, StreamsResource
 from query_api.resources.tasks import TaskResource, TasksResource
 from query_api.resources.videos import VideoResource, VideosResource
 from query_api.routes import ROUTES, surface_of
+from query_api.services.access import Access
 from query_api.services.health import Health
 from query_api.services.immediate import Immediate
 from query_api.services.ledgers import Ledgers
@@ -44,11 +47,22 @@ from query_api.services.tasks import Tasks
 from query_api.services.uploads import Uploads
 
 logger = log.get(__name__)
+WS_CODES = 3000
+"""Added to a status to close a WebSocket with, as Falcon does."""
 
 
 def create_app(settings: Settings, parts: Collaborators) -> Application:
     """The application over these collaborators, which whoever passed them in closes."""
-    app = Application(middleware=[Counting(), RequestIds(parts.clock), Reading(settings.query, ROUTES)])
+    complaints = Complaints()
+    guard = Guard(settings.query, Access(parts.pool, parts.control, parts.clock), complaints)
+    app = Application(
+        middleware=[
+            Counting(),
+            RequestIds(parts.clock),
+            LocalOnly(settings.query, complaints),
+            Reading(settings.query, ROUTES, guard),
+        ]
+    )
     app.router_options.converters["path"] = falcon.routing.PathConverter
     made = resources(settings, parts)
     registered = set()
@@ -103,13 +117,25 @@ class Errors:
         self._settings = settings
 
     async def unexpected(
-        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _: dict[str, Any]
+        self,
+        req: falcon.asgi.Request,
+        resp: falcon.asgi.Response | None,
+        error: Exception,
+        _: dict[str, Any],
+        ws: falcon.asgi.WebSocket | None = None,
     ) -> None:
-        """Any exception; what is not foreseen is logged with its traceback, and answered without."""
-        base = base_of(req, self._settings)
-        sent = render(error, surface_of(req.path), request_id=request_id_of(req), base=base)
-        if sent.status == 500:
+        """Any exception; what is not foreseen is logged with its traceback, and answered without.
+
+        A WebSocket is closed with 3000 plus the status; where it was not accepted yet the client sees a 403.
+        """
+        status = status_of(error)
+        if status == 500:
             logger.error("request_failed", method=req.method, path=req.path, exc_info=error)
+        if ws is not None:
+            await ws.close(WS_CODES + status)
+            return
+        assert resp is not None  # Falcon passes one of the two
+        sent = render(error, surface_of(req.path), request_id=request_id_of(req), base=base_of(req, self._settings))
         resp.status = sent.status
         resp.content_type = sent.media
         resp.data = sent.body
@@ -118,12 +144,18 @@ class Errors:
             resp.set_header(name, value)
 
     async def of_falcon(
-        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, error: falcon.HTTPError, params: dict[str, Any]
+        self,
+        req: falcon.asgi.Request,
+        resp: falcon.asgi.Response | None,
+        error: falcon.HTTPError,
+        params: dict[str, Any],
+        ws: falcon.asgi.WebSocket | None = None,
     ) -> None:
         """Falcon's own errors: no route, no such method, a body that it cannot read."""
-        for name, value in dict(error.headers or {}).items():
-            resp.set_header(name, value)
-        await self.unexpected(req, resp, _ours(error, req), params)
+        if resp is not None:
+            for name, value in dict(error.headers or {}).items():
+                resp.set_header(name, value)
+        await self.unexpected(req, resp, _ours(error, req), params, ws)
 
 
 def _ours(error: falcon.HTTPError, req: falcon.asgi.Request) -> ClientError | falcon.HTTPError:

@@ -24,6 +24,7 @@ TITLES = {
     413: "Too large",
     415: "Unsupported media type",
     416: "Range not satisfiable",
+    421: "Misdirected request",
     422: "Unprocessable content",
     429: "Too many requests",
     500: "Internal server error",

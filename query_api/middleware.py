@@ -1,4 +1,4 @@
-"""What every request passes: its id, authentication, its input, and how it is counted."""
+"""What every request passes: its id, who sends it, its input, and how it is counted."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ import structlog
 
 from core import metrics
 from core.clock import Clock, wall_clock
-from core.errors import InvalidInput
+from core.errors import InvalidInput, NotFound
 from core.settings import Query
+from query_api.complaints import Complaints
 from query_api.context import Given
+from query_api.guard import Guard
 from query_api.inputs import check_content_type, read_json, read_params
-from query_api.refusals import Unauthenticated
+from query_api.local import Local
+from query_api.refusals import Misdirected, NotAllowed
 from query_api.routes import surface_of
 from query_api.routes.route import Route
 
 REQUEST_ID = "Luna-Request-Id"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _ID = re.compile(r"[0-9]{10},[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}")
 
 
@@ -58,29 +62,73 @@ class Counting:
         resp.set_header("X-Content-Type-Options", "nosniff")
 
 
+class LocalOnly:
+    """Where no token is asked for: lets in what this machine's programs and the service's own pages send."""
+
+    def __init__(self, query: Query, complaints: Complaints) -> None:
+        self._open = not query.auth
+        self._local = Local(query.allowed_hosts)
+        self._complaints = complaints
+
+    async def process_request(self, req: falcon.asgi.Request, _: falcon.asgi.Response) -> None:
+        """Raises Misdirected, NotAllowed."""
+        self._check(req, page_matters=req.method not in SAFE)
+
+    async def process_request_ws(self, req: falcon.asgi.Request, _: falcon.asgi.WebSocket) -> None:
+        """The same; any page may open a WebSocket to anywhere, and read what comes."""
+        self._check(req, page_matters=True)
+
+    def _check(self, req: falcon.asgi.Request, *, page_matters: bool) -> None:
+        if not self._open:
+            return
+        try:
+            self._local.check_host(req.get_header)
+            if page_matters:
+                self._local.check_page(req.get_header)
+        except (Misdirected, NotAllowed) as error:
+            self._complaints.add(error.reason, req, str(error))
+            raise
+
+
 class Reading:
-    """Finds the route's row, checks the token, and reads parameters and body as the row says.
+    """Finds the route's row, has the guard look at who asks, and reads parameters and body as the row says."""
 
-    Tokens do not exist yet: with `query.auth` every route that needs one is closed.
-    """
-
-    def __init__(self, query: Query, routes: tuple[Route, ...]) -> None:
+    def __init__(self, query: Query, routes: tuple[Route, ...], guard: Guard) -> None:
         self._query = query
+        self._guard = guard
         self._routes: Mapping[tuple[str, str], Route] = {(r.method, r.path): r for r in routes}
 
     async def process_resource(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, _: object, params: dict[str, Any]
     ) -> None:
-        """Raises Unauthenticated, InvalidInput, WrongContentType, TooLarge."""
+        """Raises Unauthenticated, NotAllowed, InvalidInput, WrongContentType, TooLarge."""
         route = self._routes.get((req.method, req.uri_template or ""))
         if route is None:
             return
-        if self._query.auth and route.scope is not None:
-            raise Unauthenticated("a token is required")
-        read: Any = read_params(req.query_string, route.params)
+        read: Any = read_params(await self._guard.check(req, route, params), route.params)
         body = None
         if route.body_media:
             check_content_type(req, route)
         if route.body is not None:
             body = await read_json(req, route.body, self._query.max_body_bytes)
         req.context.given = Given(route, read, body)
+
+    async def process_resource_ws(
+        self, req: falcon.asgi.Request, _: falcon.asgi.WebSocket, __: object, params: dict[str, Any]
+    ) -> None:
+        """The same for a WebSocket, which is not accepted yet; its row's method is WEBSOCKET, or GET.
+
+        Raises:
+            Unauthenticated, NotAllowed, InvalidInput: as for any other request.
+            NotFound: there is no such row.
+        """
+        template = req.uri_template or ""
+        route = self._routes.get(("WEBSOCKET", template)) or self._routes.get(("GET", template))
+        if route is None:
+            raise NotFound(f"nothing is at {req.path}")
+        read: Any = read_params(await self._guard.check(req, route, params), route.params)
+        req.context.given = Given(route, read, None)
+
+    async def process_shutdown(self, _: Mapping[str, Any], __: Mapping[str, Any]) -> None:
+        """Leave nothing half written."""
+        await self._guard.settled()

@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 
+from core.scopes import SCOPES
 from query_api.errors import CODES_EXPLAINED, PROBLEM, TITLES
+from query_api.guard import KEY_HEADER
 from query_api.routes.route import CSV, HTML, JSON, PROMETHEUS, YAML, Answer, Route, Surface
 from query_api.types.errors import AgentError, EngineError, Problem
 
@@ -26,6 +28,22 @@ _ERRORS: dict[Surface, tuple[type, str]] = {
     Surface.ENGINE: (EngineError, JSON),
     Surface.QUERY: (Problem, PROBLEM),
 }
+SECURITY: Document = {
+    "bearerAuth": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of `sightline token create`. What its scopes allow: "
+        + "; ".join(f"`{scope}`, to {says}" for scope, says in SCOPES.items())
+        + ".",
+    },
+    "apiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": KEY_HEADER,
+        "description": "The same, in a header of its own.",
+    },
+}
+"""By which of these a request may say who sends it; operations name the scope that it needs."""
 ABOUT = (
     "Video analytics: a video in; detections, tracks and events out. Errors have the shape of their surface. "
     "Every answer carries `Luna-Request-Id`, yours if you sent one.\n\nCodes of the agent surface's errors "
@@ -53,7 +71,7 @@ def document(routes: Iterable[Route], *, auth: bool) -> Document:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": SECURITY,
         },
     }
 
@@ -86,7 +104,7 @@ def _operation(route: Route, schemas: dict[Any, Document], *, auth: bool) -> Doc
             "content": {media: {"schema": _body(route, media, schemas)} for media in route.body_media},
         }
     if auth and route.scope is not None:
-        operation["security"] = [{"bearer": []}]
+        operation["security"] = [{scheme: [route.scope]} for scheme in SECURITY]
     return operation
 
 
@@ -161,7 +179,7 @@ def _responses(route: Route, schemas: dict[Any, Document]) -> Document:
             continue
         responses[str(status)] = {
             "description": TITLES[status],
-            "headers": _shown({}),
+            "headers": _shown({"WWW-Authenticate": "Bearer"} if status == 401 else {}),
             "content": {media: {"schema": schemas[kind]}},
         }
     return responses

@@ -67,8 +67,13 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     return (
         f'<details id="{escape(operation["operationId"])}"><summary><span class="method">{method.upper()}</span> '
         f"<code>{escape(path)}</code> {escape(operation['summary'])}</summary>"
-        f"<table>{params}</table>{body}<table>{answers}</table></details>"
+        f"{_needed(operation)}<table>{params}</table>{body}<table>{answers}</table></details>"
     )
+
+
+def _needed(operation: dict[str, Any]) -> str:
+    scopes = {scope for way in operation.get("security", ()) for named in way.values() for scope in named}
+    return "".join(f"<p>Needs a token with the scope <code>{escape(scope)}</code>.</p>" for scope in sorted(scopes))
 
 
 def _contents(answer: dict[str, Any]) -> str:

@@ -48,7 +48,29 @@ class Unprocessable(InvalidInput):
 
 
 class Unauthenticated(ClientError):
-    """No token, or none that is known."""
+    """No token, or none that is valid.
+
+    Args:
+        reason: in one word, for the metrics.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class NotAllowed(Forbidden):
+    """Whoever asks may not. `reason` as for `Unauthenticated`."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Misdirected(ClientError):
+    """Asked by a name that is not this service's."""
+
+    reason = "host"
 
 
 class RangeUnsatisfiable(ClientError):
@@ -84,6 +106,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (NotAcceptable, 406),
     (Unprocessable, 422),
     (Unauthenticated, 401),
+    (Misdirected, 421),
     (RangeUnsatisfiable, 416),
     (MethodNotAllowed, 405),
     (InvalidInput, 400),

@@ -58,7 +58,7 @@ class Route:
     Attributes:
         path: Falcon's template.
         resource: name of the resource that `app.resources` makes; with `suffix`, which responder.
-        scope: what a token must allow; None for operations that need no token.
+        scope: what a token must allow, a word of `core.scopes`; None for operations that need no token.
         params: query parameters; every other is refused.
         body: type of the JSON body; None when there is none or it is a stream of bytes.
         body_media: what the body may be; empty when there is none.
@@ -89,9 +89,9 @@ class Route:
     @property
     def errors(self) -> tuple[int, ...]:
         """Statuses of all errors that may be answered."""
-        found = {400, 500, 503, *self.refuses}
+        found = {400, 421, 500, 503, *self.refuses}
         if self.scope is not None:
-            found.add(401)
+            found |= {401, 403}
         if "{" in self.path:
             found.add(404)
         if self.body_media:

@@ -140,3 +140,21 @@ class Upload(Base):
     created_ms: Mapped[int] = mapped_column(BigInteger())
     updated_ms: Mapped[int] = mapped_column(BigInteger())
     media_key: Mapped[str | None] = mapped_column(Text())
+
+
+class Token(Base):
+    """A bearer token or an API key; of its secret only the hash is here. `scopes` are words with blanks between."""
+
+    __tablename__ = "tokens"
+
+    token_id: Mapped[UUID] = mapped_column(Uuid(), primary_key=True)
+    name: Mapped[str] = mapped_column(Text())
+    kind: Mapped[str] = mapped_column(String(8))
+    secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    prefix: Mapped[str] = mapped_column(String(16))
+    scopes: Mapped[str] = mapped_column(Text())
+    account_id: Mapped[str | None] = mapped_column(Text())
+    created_ms: Mapped[int] = mapped_column(BigInteger())
+    expires_ms: Mapped[int | None] = mapped_column(BigInteger())
+    last_used_ms: Mapped[int | None] = mapped_column(BigInteger())
+    revoked_ms: Mapped[int | None] = mapped_column(BigInteger())

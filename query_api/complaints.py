@@ -45,5 +45,11 @@ class Complaints:
             error=says,
             method=req.method,
             path=req.path[:MOST_LETTERS],
-            client=req.remote_addr,
+            client=_peer(req),
         )
+
+
+def _peer(req: falcon.asgi.Request) -> str:
+    """The address that is connected, as the server says it; what the request says of itself is not asked."""
+    client = req.scope.get("client")
+    return str(client[0]) if isinstance(client, (tuple, list)) and client else ""

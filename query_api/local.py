@@ -38,7 +38,7 @@ class Local:
     """
 
     def __init__(self, allowed_hosts: Iterable[str] = ()) -> None:
-        self._allowed = frozenset(name_of(name) for name in allowed_hosts)
+        self._allowed = frozenset(name_of(name) for name in allowed_hosts) - {""}
 
     def check_host(self, header: Header) -> None:
         """Refuse who asks for another host than this one. Raises Misdirected."""

@@ -31,15 +31,20 @@ class Pool:
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `call` returns. Raises Busy when there is no room, or no answer in time."""
+        future = self.begin(call, *args, **kwargs)
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), self._timeout_s)
+        except TimeoutError as error:
+            raise Busy(f"no answer from the stores within {self._timeout_s:g} s") from error
+
+    def begin(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """`call`, for whoever need not wait for it. Raises Busy when there is no room."""
         if self._room <= 0:
             raise Busy("too many requests wait for the stores")
         self._room -= 1
         future = asyncio.get_running_loop().run_in_executor(self._executor, lambda: call(*args, **kwargs))
         future.add_done_callback(self._done)
-        try:
-            return await asyncio.wait_for(asyncio.shield(future), self._timeout_s)
-        except TimeoutError as error:
-            raise Busy(f"no answer from the stores within {self._timeout_s:g} s") from error
+        return future
 
     async def iterate(self, items: Iterator[T]) -> AsyncIterator[T]:
         """The items of a blocking iterator."""

@@ -22,7 +22,7 @@ from infra.cli.job import Job, Options, words
 from infra.cli.model_choice import check_model
 from infra.cli.outputs import Outputs, make_folders, paths, plan
 from infra.cli.progress import meter
-from infra.cli.query_service import QueryService, address
+from infra.cli.query_service import QueryService, service_of
 from infra.report.mot import mot_rows, write_mot
 from infra.report.result import Result, pretty_json, read_result
 from infra.report.table import write_csv
@@ -58,7 +58,7 @@ def analyze(  # noqa: PLR0917 Typer makes the options of them
         settings = load()
         check_model(settings, model)
         failed = False
-        with closing(QueryService(address(settings.query))) as service:
+        with closing(service_of(settings.query)) as service:
             service.check()
             batch = _Batch(service, options, screen, out)
             for file, outputs in zip(files, planned, strict=True):
@@ -69,7 +69,7 @@ def analyze(  # noqa: PLR0917 Typer makes the options of them
 
 def run_job(file: Path, options: Options, screen: Console) -> Result:
     """One video's result, for other commands; the service keeps nothing of it. Raises as `Job.run`."""
-    with closing(QueryService(address(load().query))) as service:
+    with closing(service_of(load().query)) as service:
         service.check()
         return read_result(Job(service, screen).run(file, options, keep=False))
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from core.errors import InvalidInput, NotFound
 from core.settings import load
 from infra.cli.exits import FAILED, exits, say
-from infra.cli.query_service import FramePlace, QueryService, RunLedger, address
+from infra.cli.query_service import FramePlace, RunLedger, service_of
 from infra.cli.tables import output, table
 
 SUMS = ("decoded", "sampled_out", "read", "processed", "gated", "dropped", "dead_lettered", "in_flight")
@@ -35,7 +35,7 @@ def ledger(
     Exit code 1 when a ledger does not sum.
     """
     screen = Console(stderr=True)
-    with exits(screen), closing(QueryService(address(load().query))) as service:
+    with exits(screen), closing(service_of(load().query)) as service:
         if frames and stream is None:
             raise InvalidInput("--frames needs --stream")
         found = list(service.ledgers(stream, run))

@@ -28,6 +28,16 @@ class Streams(LazyGroup):
     )
 
 
+class Tokens(LazyGroup):
+    """`sightline token`."""
+
+    lazy = (
+        ("create", "Make a token, an API key or a check-in key pair.", f"{HERE}.tokens:create"),
+        ("list", "Show the tokens and keys.", f"{HERE}.tokens:show"),
+        ("revoke", "End a token or key for good.", f"{HERE}.tokens:revoke"),
+    )
+
+
 class DeadLetters(LazyGroup):
     """`sightline dlq`."""
 
@@ -74,6 +84,7 @@ app = typer.Typer(
 )
 for name, group, text in (
     ("streams", Streams, "What is watched."),
+    ("token", Tokens, "Who may ask the query service: bearer tokens and API keys."),
     ("dlq", DeadLetters, "Records that could not be handled: the dead letters."),
     ("evaluate", Evaluate, "Measure against labelled data."),
 ):

@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx
 import msgspec
 from msgspec import Struct
+from pydantic import SecretStr
 
 from core.errors import BadMessage, ClientError, InvalidInput
 from core.settings import LOOPBACK, Query
@@ -20,6 +21,7 @@ PIECE = 1024 * 1024
 ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 addresses that a service listens on, not one to talk to
 ATTEMPTS = 8
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+HOW_TO_ASK = "; `sightline token create` makes one, and SIGHTLINE_QUERY__TOKEN names the one that is sent"
 T = TypeVar("T")
 TaskState = Literal["pending", "in_progress", "collecting", "done", "failed", "cancelled"]
 
@@ -161,6 +163,7 @@ class QueryService:
         base: its address.
         transport: another way to it, for tests.
         pause: waits so many seconds between attempts.
+        token: sent with every request, unless it is empty.
 
     Raises (all methods):
         StackDown: nothing answers.
@@ -172,9 +175,19 @@ class QueryService:
         base: str,
         transport: httpx.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,
+        token: SecretStr | None = None,
     ) -> None:
         self.base = base
-        self._http = httpx.Client(base_url=base, timeout=TIMEOUT, trust_env=False, transport=transport)
+        secret = token.get_secret_value().strip() if token is not None else ""
+        if not (secret.isascii() and secret.isprintable()):
+            raise InvalidInput("query.token has letters that no token has")
+        self._http = httpx.Client(
+            base_url=base,
+            timeout=TIMEOUT,
+            trust_env=False,
+            transport=transport,
+            headers={"Authorization": f"Bearer {secret}"} if secret else None,
+        )
         self._pause = pause
 
     def check(self) -> None:
@@ -328,6 +341,11 @@ class QueryService:
         return answer
 
 
+def service_of(query: Query) -> QueryService:
+    """The query service of these settings, asked with their token."""
+    return QueryService(address(query), token=query.token)
+
+
 def address(query: Query) -> str:
     """Where the query service of these settings is."""
     host = LOOPBACK[0] if query.host in ANYWHERE else query.host
@@ -353,7 +371,8 @@ def _check(answer: httpx.Response) -> None:
 
 
 def _refuse(answer: httpx.Response) -> NoReturn:
-    raise Refused(_reason(answer), answer.status_code)
+    hint = HOW_TO_ASK if answer.status_code == httpx.codes.UNAUTHORIZED else ""
+    raise Refused(f"{_reason(answer)}{hint}", answer.status_code)
 
 
 def _reason(answer: httpx.Response) -> str:

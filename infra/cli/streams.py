@@ -15,7 +15,7 @@ from rich.text import Text
 from core.settings import load
 from infra.cli.exits import exits
 from infra.cli.inputs import check_file
-from infra.cli.query_service import QueryService, address
+from infra.cli.query_service import QueryService, service_of
 from infra.cli.tables import output, table
 
 
@@ -74,5 +74,5 @@ def shown_name(url: str) -> str:
 
 @contextmanager
 def _service() -> Iterator[QueryService]:
-    with exits(Console(stderr=True)), closing(QueryService(address(load().query))) as service:
+    with exits(Console(stderr=True)), closing(service_of(load().query)) as service:
         yield service

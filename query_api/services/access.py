@@ -21,11 +21,13 @@ from core.clock import Clock, now_ms, wall_clock
 from core.errors import SightlineError
 from core.secrets import hash_secret
 from query_api.pool import Pool
-from query_api.refusals import Unauthenticated
+from query_api.refusals import Busy, Unauthenticated
 from warehouse.control.tokens import FORM, USED_EVERY_MS, TokenRow
 
 logger = log.get(__name__)
 REMEMBERED_S = 5.0
+AT_ONCE = 64
+"""Tokens that were never known, asked for at one time: no more, so that trying them leaves the stores to others."""
 MOST = 1024
 """Tokens that are remembered, and as many that are not known."""
 
@@ -100,6 +102,8 @@ class Access:
             return said.row
         asked = self._asked.get(secret_hash)
         if asked is None:  # many requests with one token ask once
+            if secret_hash not in self._known and len(self._asked) >= AT_ONCE:
+                raise Busy("too many tokens that are not known are being tried")
             asked = asyncio.ensure_future(self._ask(secret_hash))
             self._asked[secret_hash] = asked
             asked.add_done_callback(partial(self._answered, secret_hash))
@@ -128,16 +132,19 @@ class Access:
         if abs(now - max(row.last_used_ms or 0, self._noted.get(row.token_id, 0))) < USED_EVERY_MS:
             return
         self._noted[row.token_id] = now
-        noting = asyncio.ensure_future(self._write(row.token_id))
+        try:
+            noting = self._pool.begin(self._write, row.token_id)
+        except Busy:
+            return  # said a minute later
         self._noting.add(noting)
         noting.add_done_callback(self._noting.discard)
 
-    async def _write(self, token_id: UUID) -> None:
+    def _write(self, token_id: UUID) -> None:
         try:
-            await self._pool.run(self._tokens.note_token_use, token_id)
+            self._tokens.note_token_use(token_id)
         except SightlineError as error:
             logger.warning("token_use_not_noted", token_id=str(token_id), error=str(error))
 
     async def settled(self) -> None:
         """Returns when the times of use that are being written have been."""
-        await asyncio.gather(*self._noting)
+        await asyncio.gather(*self._noting, return_exceptions=True)

@@ -58,6 +58,8 @@ def test_the_file_of_the_working_directory_is_read(tmp_path: Path) -> None:
         ("SIGHTLINE_DETECT__IN_FLIGHT", "1", "detect.in_flight"),
         ("SIGHTLINE_INGEST__JPEG_QUALITY", "much", "ingest.jpeg_quality"),
         ("SIGHTLINE_QUERY__HOST", "0.0.0.0", "query.auth"),
+        ("SIGHTLINE_QUERY__ALLOWED_HOSTS", '["https://cams.example"]', "query.allowed_hosts"),
+        ("SIGHTLINE_TOKEN", "slt_x", "SIGHTLINE_TOKEN is no setting"),
         ("SIGHTLINE_CONFIG", "/nowhere/at/all.toml", "no file"),
     ],
 )
@@ -97,11 +99,13 @@ def test_addresses_of_production_replace_the_local_ones(monkeypatch: pytest.Monk
 def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGHTLINE_CLICKHOUSE__PASSWORD", "hush-1")
     monkeypatch.setenv("SIGHTLINE_CONTROL__URL", "postgresql://u:hush-2@db/s")
+    monkeypatch.setenv("SIGHTLINE_QUERY__TOKEN", "hush-4")
     monkeypatch.setenv("SIGHTLINE_KAFKA__SECURITY", '{"sasl.password":"hush-3","sasl.username":"me"}')
     loaded = settings.load()
-    text = json.dumps(settings.masked(loaded)) + repr(loaded.clickhouse) + repr(loaded.control)
+    text = json.dumps(settings.masked(loaded)) + repr(loaded.clickhouse) + repr(loaded.control) + repr(loaded.query)
     assert "hush-1" not in text
     assert "hush-2" not in text
     assert "hush-3" not in text
+    assert "hush-4" not in text
     assert settings.masked(loaded)["kafka"]["security"]["sasl.username"] == "me"
     assert "hush-2" in loaded.control_url

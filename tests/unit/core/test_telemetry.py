@@ -34,6 +34,8 @@ def fresh_logging() -> Iterator[None]:
         ("https://host/a?token=abc&x=1", "https://host/a?token=***&x=1"),
         ("see http://a@b and password=xyz.", "see http://***@b and password=***"),
         ("nothing to hide", "nothing to hide"),
+        (f"sent slt_AbCd-_12{35 * 'x'} here", "sent slt_AbCd-_12*** here"),
+        ("the token slk_AbCd-_12... was revoked", "the token slk_AbCd-_12... was revoked"),
     ],
 )
 def test_credentials_are_masked(text: str, shown: str) -> None:

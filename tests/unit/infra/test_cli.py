@@ -61,6 +61,7 @@ def test_help_names_every_command() -> None:
         "streams",
         "ledger",
         "dlq",
+        "token",
     ):
         assert f" {name} " in shown
 
@@ -84,6 +85,9 @@ def test_help_names_every_command() -> None:
         "dlq replay",
         "dlq drop",
         "dlq resume",
+        "token create",
+        "token list",
+        "token revoke",
         "streams add",
         "streams list",
         "streams remove",

@@ -68,3 +68,11 @@ def test_passwords_have_no_default(compose: dict[str, Any]) -> None:
     text = (FOLDER / "compose.yaml").read_text()
     assert set(re.findall(r"\$\{(\w+)(?!\w*:\?)", text)) <= {"CLICKHOUSE_PASSWORD", "POSTGRES_PASSWORD"}
     assert not re.findall(r"\$\{\w+\}", text)
+
+
+def test_the_query_service_asks_for_tokens(compose: dict[str, Any]) -> None:
+    environment = compose["services"]["query"]["environment"]
+    assert environment["SIGHTLINE_QUERY__AUTH"] == "true"
+    assert "SIGHTLINE_QUERY__TOKEN" not in environment
+    for service in compose["services"].values():
+        assert "network_mode" not in service, "on the host's network a service without auth would be reached by all"

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from core.settings import load
 from infra.cli import ledger as command
 from infra.cli.main import app
-from infra.cli.query_service import QueryService
+from infra.cli.query_service import QueryService, address
 from query_api.types import query
 
 A, B, GONE = UUID(int=0xA), UUID(int=0xB), UUID(int=0xC)
@@ -59,7 +59,7 @@ class Service:
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     made = Service()
     monkeypatch.setenv("SIGHTLINE_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(command, "QueryService", lambda base: QueryService(base, httpx.MockTransport(made)))
+    monkeypatch.setattr(command, "service_of", lambda query: QueryService(address(query), httpx.MockTransport(made)))
     load.cache_clear()
     yield made
     load.cache_clear()

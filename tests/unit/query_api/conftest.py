@@ -16,6 +16,7 @@ from falcon import testing
 
 from core.ids import Run, StreamId
 from core.messages import IngestCounts, StreamStatus, VideoInfo
+from core.secrets import new_secret
 from core.settings import Settings
 from query_api.app import create_app
 from query_api.pool import Pool
@@ -23,9 +24,12 @@ from query_api.ports import Collaborators
 from tests.unit.query_api.fakes import FakeAnalytics, FakeEmbeddings, FakeFollowers, FakeModels, Parts
 from warehouse.control import ControlStore
 from warehouse.control.receipts import EXPECTED
+from warehouse.control.tokens import MARKS
 from warehouse.media import MediaStore
 
 NOW = 1_800_000_000.0
+TEST_HOSTS = ["falconframework.org", "testserver"]
+"""What the simulated clients of Falcon and Schemathesis ask for."""
 VIDEO = VideoInfo(width=640, height=360, fps=25.0, frames=50, duration_s=2.0)
 COUNTS = IngestCounts(decoded=50, sampled_out=30, read=20, published=20)
 
@@ -40,7 +44,7 @@ def resolve(host: str, port: int) -> tuple[str, ...]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, stack={"min_free_mb": 1})
+    return Settings(data_dir=tmp_path, stack={"min_free_mb": 1}, query={"allowed_hosts": TEST_HOSTS})
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +94,24 @@ def client_of(parts: Parts) -> Callable[[Settings], testing.TestClient]:
 @pytest.fixture
 def client(settings: Settings, client_of: Callable[[Settings], testing.TestClient]) -> testing.TestClient:
     return client_of(settings)
+
+
+@pytest.fixture
+def closed(settings: Settings, client_of: Callable[[Settings], testing.TestClient]) -> testing.TestClient:
+    """The service where it asks for tokens."""
+    return client_of(settings.model_copy(update={"query": settings.query.model_copy(update={"auth": True})}))
+
+
+@pytest.fixture
+def secret_for(parts: Parts) -> Callable[..., str]:
+    """Makes a token with these scopes; returns its secret."""
+
+    def make(*scopes: str, **more: Any) -> str:
+        secret = new_secret(MARKS["token"])
+        parts.control.create_token(secret, **{"name": "a test", "kind": "token", "scopes": scopes, **more})
+        return secret
+
+    return make
 
 
 @pytest.fixture

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from core.errors import BadMessage
+from core.errors import BadMessage, InvalidInput
 from core.settings import Query
-from infra.cli.query_service import ATTEMPTS, PIECE, QueryService, Refused, StackDown, address
+from infra.cli.query_service import ATTEMPTS, PIECE, QueryService, Refused, StackDown, address, service_of
 from tests.unit.report.fake_service import TASK, VIDEO, FakeService
 from tests.unit.report.results import make_result
 
@@ -144,3 +146,37 @@ def test_a_refused_piece_ends_the_upload(video: Path) -> None:
 
     with pytest.raises(Refused, match="the disk is full"):
         QueryService("http://service", httpx.MockTransport(answer), lambda seconds: None).upload(video)
+
+
+@pytest.mark.parametrize(
+    ("token", "sent"), [("slt_secret", "Bearer slt_secret"), (" slt_x\n", "Bearer slt_x"), ("", None)]
+)
+def test_a_token_is_sent_with_every_request(token: str, sent: str | None) -> None:
+    seen: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers.get("Authorization"))
+        return httpx.Response(200, json={"items": []})
+
+    service = QueryService("http://service", httpx.MockTransport(answer), token=SecretStr(token))
+    assert list(service.streams()) == list(service.ledgers()) == []
+    assert seen == [sent, sent]
+
+
+def test_the_settings_token_is_the_one_that_is_sent() -> None:
+    with closing(service_of(Query(token=SecretStr("slt_mine"), port=4321))) as service:
+        assert service.base == "http://127.0.0.1:4321"
+        assert service._http.headers["Authorization"] == "Bearer slt_mine"
+
+
+def test_a_token_that_no_header_can_hold_is_refused_without_showing_it() -> None:
+    for token in ("slt_é", "slt_a\nb"):
+        with pytest.raises(InvalidInput) as refused:
+            service_of(Query(token=SecretStr(token)))
+        assert token not in str(refused.value)
+
+
+def test_where_a_token_is_asked_for_it_says_how_to_send_one() -> None:
+    refusing = httpx.MockTransport(lambda _: httpx.Response(401, json={"detail": "a token is required"}))
+    with pytest.raises(Refused, match=r"^a token is required; `sightline token create`.*SIGHTLINE_QUERY__TOKEN"):
+        list(QueryService("http://service", refusing).streams())

@@ -73,6 +73,7 @@ missing_packages() {
     command -v chromium >/dev/null || echo chromium
     command -v kcat >/dev/null || echo kcat
     ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || echo libfaketime
+    command -v cc >/dev/null || echo gcc libc6-dev
     command -v runuser >/dev/null || echo util-linux
 }
 

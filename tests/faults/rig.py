@@ -27,10 +27,8 @@ SERVERS = ("kafka", "clickhouse", "models")
 ESTABLISHED = "01"
 DETECTOR = "centernet-256"
 FAKETIME = "*/faketime/libfaketimeMT.so.1"
-TRUE_CLOCK = ("query",)
-"""Whose clock stays: where a clock that libfaketime sets back makes the Kafka client spin on both cores."""
-SLEEP = Path(__file__).with_name("clock")
-"""What lets Python sleep under it."""
+CLOCK = Path(__file__).with_name("clock")
+"""What lets Python sleep, and the Kafka client wait, under it."""
 
 
 class Rig:
@@ -48,6 +46,7 @@ class Rig:
         self.settings = base.model_copy(update={"models": base.models.model_copy(update={"detector": DETECTOR})})
         self.url = f"http://127.0.0.1:{base.query.port}"
         self.clock = folder / "clock" if clock else None
+        self._clock_libraries = _clock_libraries(folder) if clock else ()
         self.set_clock("+0")
         self.proxies = Proxies(
             [
@@ -64,21 +63,20 @@ class Rig:
             "SIGHTLINE_MODELS__DETECTOR": DETECTOR,
             "SIGHTLINE_KAFKA__ADVERTISED": f"127.0.0.1:{kafka}",
             "SIGHTLINE_INGEST__BATCH_READERS": "3",
-            "SIGHTLINE_STACK__ENVIRONMENT": json.dumps({name: self._own(name, clickhouse, models) for name in WORKERS}),
+            "SIGHTLINE_STACK__ENVIRONMENT": json.dumps({name: self._own(clickhouse, models) for name in WORKERS}),
         }
         self._supervisor = Supervisor(Places.of(self.settings))
         self._extra: list[subprocess.Popen[bytes]] = []
 
-    def _own(self, name: str, clickhouse: int, models: int) -> dict[str, str]:
+    def _own(self, clickhouse: int, models: int) -> dict[str, str]:
         found = {"SIGHTLINE_CLICKHOUSE__HTTP_PORT": str(clickhouse), "SIGHTLINE_MODELS__PORT": str(models)}
-        if self.clock is not None and name not in TRUE_CLOCK:
-            (library,) = Path("/usr/lib").glob(FAKETIME)
+        if self.clock is not None:
             found |= {
-                "LD_PRELOAD": str(library),
+                "LD_PRELOAD": ":".join(map(str, self._clock_libraries)),
                 "FAKETIME_TIMESTAMP_FILE": str(self.clock),
                 "FAKETIME_CACHE_DURATION": "1",
                 "DONT_FAKE_MONOTONIC": "1",
-                "PYTHONPATH": os.pathsep.join([str(SLEEP), *filter(None, [os.environ.get("PYTHONPATH")])]),
+                "PYTHONPATH": os.pathsep.join([str(CLOCK), *filter(None, [os.environ.get("PYTHONPATH")])]),
             }
         return found
 
@@ -191,6 +189,14 @@ def standing(folder: Path, *, kafka_dir: Path | None = None, clock: bool = False
         if keep:
             shutil.copytree(rig.settings.data_dir / "log", keep, dirs_exist_ok=True)
         rig.end()
+
+
+def _clock_libraries(folder: Path) -> tuple[Path, Path]:
+    """To be loaded before all others; one of them is compiled here."""
+    (faketime,) = Path("/usr/lib").glob(FAKETIME)
+    waits = folder / "cnd_timedwait.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", waits, CLOCK / "cnd_timedwait.c"], check=True)
+    return waits, faketime
 
 
 def owner(places: Places, port: int) -> str:

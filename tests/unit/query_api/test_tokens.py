@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -250,6 +251,8 @@ class Channel:
     async def on_websocket(self, req: falcon.asgi.Request, ws: falcon.asgi.WebSocket) -> None:
         await ws.accept()
         await ws.send_text(str(params_of(req, OfAccount).account_id))
+        with suppress(falcon.WebSocketDisconnected):  # Falcon's simulator hears nothing of a channel that has closed
+            await ws.receive_text()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from core.settings import Settings
 from query_api.app import create_app
 from query_api.following import Collected
 from query_api.refusals import Busy
-from tests.unit.query_api.conftest import COUNTS, NOW, VIDEO, deferred
+from tests.unit.query_api.conftest import COUNTS, NOW, TEST_HOSTS, VIDEO, deferred
 from tests.unit.query_api.fakes import Parts
 from warehouse.control.rows import StreamFilter
 from warehouse.rows import RunTrackPoint
@@ -306,7 +306,7 @@ def ask(settings: Settings, parts: Parts) -> httpx.Response:
 
     async def post() -> httpx.Response:
         transport = httpx.ASGITransport(app=create_app(settings, parts.collaborators))
-        async with httpx.AsyncClient(transport=transport, base_url="http://sightline") as asker:
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{TEST_HOSTS[0]}") as asker:
             return await asker.post("/1/videosdk", json=now())
 
     return asyncio.run(post())

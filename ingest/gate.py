@@ -29,7 +29,7 @@ from core.messages import Analytic, Gate, StreamSpec
 from ingest.luma import Cells, Grid
 from ingest.probe import Probe
 
-FOLLOW_S = 5.0
+FOLLOW_S = 3.0
 """The reference takes what is new over within about so many seconds. Light that changes more slowly than the
 threshold in that time is no motion; a thing that has come to rest is a part of the scene after some of them."""
 

@@ -98,10 +98,10 @@ class MotionGate:
             self._scene = _Scene(cells.grid, counted, luma, time_s, time_s, time_s)
             return True
         differs = np.abs(luma - scene.reference) >= self._gate.threshold
-        changed = np.count_nonzero(differs & scene.counted)
+        changed = int(np.count_nonzero(differs & scene.counted))
         least = max(1, math.ceil(self._gate.min_area * luma.size))
-        light = changed >= max(least, LIGHT_SHARE * np.count_nonzero(scene.counted))
-        light = light and np.count_nonzero(differs) >= LIGHT_SHARE * luma.size
+        light = changed >= LIGHT_SHARE * int(np.count_nonzero(scene.counted)) and changed >= least
+        light = light and int(np.count_nonzero(differs)) >= LIGHT_SHARE * luma.size
         if light:
             scene.reference = luma
         else:
@@ -113,7 +113,7 @@ class MotionGate:
         lets = light or time_s - scene.moved_s <= self._hold_s or time_s - scene.let_s >= self._recheck_s
         if lets:
             scene.let_s = time_s
-        return bool(lets)
+        return lets
 
 
 def hold_s(analytics: Sequence[Analytic], step_s: Fraction) -> Fraction:
@@ -145,7 +145,7 @@ def outside(masks: Sequence[Sequence[tuple[float, float]]], grid: Grid, rotation
         corners = np.array([decoded_point(x, y, rotation) for x, y in mask]) * scale - 0.5
         points = np.rint(corners * 2**SUBPIXEL_BITS).astype(np.int32)
         cv2.fillPoly(covered, [points], 1, shift=SUBPIXEL_BITS)
-    return covered == 0
+    return np.asarray(covered == 0, dtype=np.bool_)
 
 
 def decoded_point(x: float, y: float, rotation: int) -> tuple[float, float]:

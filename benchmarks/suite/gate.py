@@ -230,7 +230,8 @@ def _detections(frame: Frame, objects: tuple[Detection, ...]) -> FrameDetections
 
 def _costs(bench: Bench, file: Path) -> tuple[list[Sample], list[Sample]]:
     """Each round's milliseconds of a frame: the gate's, and those of what it saves ingest."""
-    looks, others = [], []
+    looks: list[Sample] = []
+    others: list[Sample] = []
     with _one_thread():
         for number in range(1, bench.rounds + 1):
             look, other = _cost(file)

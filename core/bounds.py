@@ -42,6 +42,8 @@ MOST_WORD = 256
 MOST_TEXT = 64 * 1024
 MOST_PROBLEMS = 1000
 MOST_ANALYTICS = 1000
+MOST_MASKS = 100
+MOST_CORNERS = 1000
 DEEPEST = 64
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _MODEL = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
@@ -145,11 +147,29 @@ def _problems(problems: Collection[m.StreamProblem]) -> None:
         _text("problems.reason", problem.reason, MOST_TEXT)
 
 
+def _held(frame: m.Frame | m.FrameDetections) -> None:
+    _within("held", frame.held, 0, MOST_COUNT)
+    _within("held_s", frame.held_s, 0.0, MOST_SECONDS)
+
+
+def _gate(gate: m.Gate | None) -> None:
+    masks: Sequence[Sequence[tuple[float, float]]] = () if gate is None else gate.masks
+    _at_most("gate.masks", masks, MOST_MASKS)
+    for corners in masks:
+        _at_most("gate.masks", corners, MOST_CORNERS)
+        if len(corners) < 3:
+            raise BadMessage(f"a mask has {len(corners)} corners; 3 are the least")
+        for x, y in corners:
+            _within("gate.masks", x, 0.0, 1.0)
+            _within("gate.masks", y, 0.0, 1.0)
+
+
 def _stream_spec(spec: m.StreamSpec) -> None:
     _within("run", spec.run, 1, MOST_RUN)
     _within("started_ms", spec.started_ms, 0, LAST_MS - 1)
     _within("source.fps", spec.source.fps, 0.0, 1000.0)
     _within("source.start_s", spec.source.start_s, 0.0, MOST_SECONDS)
+    _gate(spec.gate)
     _model(spec.model)
     for name, text in (("name", spec.name), ("url", spec.source.url)):
         _text(name, text, MOST_TEXT)
@@ -179,6 +199,7 @@ def _frame(frame: m.Frame) -> None:
     _picture(frame)
     _model(frame.model)
     _within("published_ms", frame.published_ms, 0, LAST_MS - 1)
+    _held(frame)
 
 
 def _frame_detections(frame: m.FrameDetections) -> None:
@@ -186,6 +207,7 @@ def _frame_detections(frame: m.FrameDetections) -> None:
     _model(frame.model)
     _within("model_version", frame.model_version, 0, MOST_COUNT)
     _within("published_ms", frame.published_ms, 0, LAST_MS - 1)
+    _held(frame)
     _text("error", frame.error, MOST_TEXT)
     if not _TOPIC.fullmatch(frame.place.topic):
         raise BadMessage(f"place.topic is {frame.place.topic!r:.80}, which is no topic's name")

@@ -33,7 +33,7 @@ DEFINITIONS = (
     Metric(
         "sightline_ingest_frames_total",
         "counter",
-        "Frames at ingest by outcome: decoded, sampled_out, read, published.",
+        "Frames at ingest by outcome: decoded, sampled_out, read, gated (no motion), published.",
         ("lane", "outcome"),
     ),
     Metric(

@@ -82,15 +82,16 @@ def final_checkpoint(checkpoint: Checkpoint, publisher: Publisher, end: RunEnd) 
 def settled(counts: IngestCounts, standing: Standing, *, again: bool = False) -> IngestCounts:
     """`counts` as they must be for what is on the topic: every frame there was read and published.
 
-    The newest frame's position tells how many were decoded up to it. Those that neither the counts
-    nor the topic know of were passed by in the second before a process died: left out by sampling
-    where the run leaves frames out, else given up for want of room.
+    The newest frame's position tells how many were decoded up to it, and the frames themselves how many were held
+    back before them. Those that neither the counts nor the topic know of were passed by in the second before a
+    process died: left out by sampling where the run leaves frames out, else given up for want of room.
 
     Args:
         again: what came after the newest frame is read again, and is not counted yet.
     """
     sampled_out, dropped = counts.sampled_out, dict(counts.dropped)
-    known = standing.next_seq + counts.gated + sum(dropped.values()) + sampled_out
+    gated = standing.gated if again else max(counts.gated, standing.gated)
+    known = standing.next_seq + gated + sum(dropped.values()) + sampled_out
     decoded = 0 if standing.last is None else standing.last.index + 1
     if decoded > known:
         if sampled_out:
@@ -104,12 +105,12 @@ def settled(counts: IngestCounts, standing: Standing, *, again: bool = False) ->
         for reason in sorted(dropped):
             left -= (back := min(left, dropped[reason]))
             dropped[reason] -= back
-    read = standing.next_seq + counts.gated + sum(dropped.values())
+    read = standing.next_seq + gated + sum(dropped.values())
     return IngestCounts(
         decoded=read + sampled_out,
         sampled_out=sampled_out,
         read=read,
-        gated=counts.gated,
+        gated=gated,
         published=standing.next_seq,
         dropped={reason: n for reason, n in dropped.items() if n},
     )

@@ -16,6 +16,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from ingest.decoded import NotDecoded, ProblemSink
+from ingest.luma import Cells, Luma
 from ingest.picture import Rgb
 from ingest.probe import FAULTS, reason
 
@@ -37,6 +38,14 @@ class AvFrame:
         if self.frame.pts is None or self.frame.time_base is None:
             return None
         return self.frame.pts * self.frame.time_base
+
+    def cells(self, luma: Luma) -> Cells:
+        """What the motion gate looks at. Raises NotDecoded for a frame of a kind that has no grey."""
+        try:
+            return luma.of_frame(self.frame)
+        except FAULTS as error:
+            self.problem(f"a frame cannot be converted: {reason(error)}")
+            raise NotDecoded from error
 
     def rgb(self) -> Rgb:
         """Pixels as coded. Raises NotDecoded for a frame of a kind or size that cannot be had as RGB."""

@@ -21,6 +21,7 @@ import decord
 
 from core.log import get
 from ingest.decoded import NotDecoded
+from ingest.luma import Cells, Luma, of_rgb
 from ingest.picture import Rgb
 from ingest.probe import Probe
 
@@ -48,9 +49,18 @@ class DecordFrame:
     shape: tuple[int, int, int]
     taken: bool = field(default=False)
     failed: bool = field(default=False)
+    pixels: Rgb | None = field(default=None)
+
+    def cells(self, _: Luma) -> Cells:
+        """What the motion gate looks at, of the RGB that decord gives and nothing else. Raises NotDecoded."""
+        self.pixels = self._next()
+        return of_rgb(self.pixels)
 
     def rgb(self) -> Rgb:
         """Pixels as coded. Raises NotDecoded."""
+        return self._next() if self.pixels is None else self.pixels
+
+    def _next(self) -> Rgb:
         try:
             pixels: Rgb = self.reader.next().asnumpy()
         except Errors as error:

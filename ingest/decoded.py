@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Protocol
 
+from ingest.luma import Cells, Luma
 from ingest.picture import Rgb
 
 ProblemSink = Callable[[str], None]
@@ -37,6 +38,12 @@ class Decoded(Protocol):
     @property
     def pts(self) -> Fraction | None:
         """Presentation time in seconds; None when the container has none."""
+
+    def cells(self, luma: Luma, /) -> Cells:
+        """The small luma picture that the motion gate looks at, made by `luma`, the same one for a source's frames.
+
+        To be called before `rgb`, if at all. Raises NotDecoded.
+        """
 
     def rgb(self) -> Rgb:
         """Pixels as coded, neither turned nor scaled.

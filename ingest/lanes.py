@@ -45,19 +45,30 @@ class Numbering:
         self._ledger = ledger
         self._next = next_seq
         self._max_bytes = max_bytes
+        self._held, self._held_s = 0, 0.0
 
     def blocked(self, frame: Frame) -> bool:
         """Whether there is no room for `frame` now. Raises BrokerUnavailable."""
         size = len(frame.jpeg) + RECORD_OVERHEAD
         return not self.publisher.room(size) or self.backlog.full(size)
 
+    def give_up(self, frame: Frame) -> None:
+        """`frame` is not sent: what it says of frames held back before it, the next one says, too."""
+        self._held += frame.held
+        self._held_s += frame.held_s
+
     def send(self, frame: Frame) -> None:
         """Hand `frame` over under the next number. Raises BrokerUnavailable."""
         numbered = msgspec.structs.replace(frame, seq=Seq(self._next))
+        if self._held:
+            held_s = round(frame.held_s + self._held_s, 6)
+            numbered = msgspec.structs.replace(numbered, held=frame.held + self._held, held_s=held_s)
         value = encode_frame(numbered)
         if len(value) + RECORD_OVERHEAD > self._max_bytes:
+            self.give_up(frame)
             self._ledger.dropped(Oversized)
             return
+        self._held, self._held_s = 0, 0.0
         self._next += 1
         self.publisher.frame(numbered, value)
         self.backlog.published(len(value))
@@ -110,7 +121,9 @@ class LiveLane:
         self.pump()
         with self._lock:
             while self._bytes > self._bound and len(self._queue) > 1:
-                self._bytes -= len(self._queue.popleft().jpeg)
+                oldest = self._queue.popleft()
+                self._bytes -= len(oldest.jpeg)
+                self._numbering.give_up(oldest)
                 self._ledger.dropped(Backlogged)
 
     def pump(self) -> None:

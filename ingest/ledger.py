@@ -10,7 +10,7 @@ from core.messages import IngestCounts, Lane, StreamProblem
 from core.metrics import counter
 
 MAX_PROBLEMS = 50
-OUTCOMES = ("decoded", "sampled_out", "read", "published")
+OUTCOMES = ("decoded", "sampled_out", "read", "gated", "published")
 
 
 class Ledger:
@@ -18,10 +18,10 @@ class Ledger:
 
     Args:
         lane: label of the metrics.
-        before: counts that a run brings along when it goes on elsewhere.
+        before, media_s: counts that a run brings along when it goes on elsewhere, and the media second it had reached.
     """
 
-    def __init__(self, lane: Lane, before: IngestCounts = IngestCounts()) -> None:  # noqa: B008  # frozen
+    def __init__(self, lane: Lane, before: IngestCounts = IngestCounts(), media_s: float = 0.0) -> None:  # noqa: B008  # frozen
         self._lane = lane
         frames = counter("sightline_ingest_frames_total")
         self._metrics = {outcome: frames.labels(lane, outcome) for outcome in OUTCOMES}
@@ -34,7 +34,7 @@ class Ledger:
         self._dropped: Counter[str] = Counter(before.dropped)
         self._problems: list[StreamProblem] = []
         self._more_problems = 0
-        self.media_s = 0.0
+        self.media_s = media_s
 
     def decoded(self, media_s: float, *, read: bool) -> None:
         """A frame was decoded, and chosen or not."""
@@ -45,6 +45,12 @@ class Ledger:
             self.media_s = media_s
         self._count("decoded")
         self._count("read" if read else "sampled_out")
+
+    def gated(self) -> None:
+        """A read frame was held back by the motion gate."""
+        with self._lock:
+            self._gated += 1
+        self._count("gated")
 
     def published(self) -> None:
         """A frame was acknowledged by the broker."""

@@ -42,6 +42,8 @@ class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
         next_seq: sequence of the next frame to publish.
         index: position of the last published frame among the decoded ones; -1 before the first.
         media_s: of that frame.
+        gated: frames that the motion gate has held back up to the last published one.
+        reached_s: media second of the last decoded frame.
     """
 
     stream_id: StreamId
@@ -57,6 +59,8 @@ class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     problems: tuple[StreamProblem, ...] = ()
     error: str | None = None
     ephemeral: bool = False
+    gated: int = 0
+    reached_s: float = 0.0
 
 
 _decoder = msgspec.json.Decoder(Checkpoint)
@@ -79,6 +83,8 @@ def decode(value: bytes) -> Checkpoint:
         and 0 <= checkpoint.next_seq <= MOST_COUNT
         and -1 <= checkpoint.index <= MOST_COUNT
         and 0.0 <= checkpoint.media_s <= MOST_SECONDS
+        and 0 <= checkpoint.gated <= MOST_COUNT
+        and 0.0 <= checkpoint.reached_s <= MOST_SECONDS
     ):
         raise BadMessage("a checkpoint that stands nowhere")
     return checkpoint

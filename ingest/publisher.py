@@ -35,12 +35,13 @@ class Producing(Protocol):
 
 @dataclass(slots=True)
 class Acknowledged:
-    """The newest record of the run that the broker has."""
+    """The newest record of the run that the broker has; `gated` is how many frames were held back before it."""
 
     next_seq: int = 0
     index: int = -1
     media_s: float = 0.0
     offset: int = 0
+    gated: int = 0
 
 
 class Publisher:
@@ -96,7 +97,13 @@ class Publisher:
                 if error is not None:
                     self._failure = self._failure or str(error)
                     return
-                self._acknowledged = Acknowledged(frame.seq + 1, frame.index, frame.media_s, _offset(message) + 1)
+                self._acknowledged = Acknowledged(
+                    next_seq=frame.seq + 1,
+                    index=frame.index,
+                    media_s=frame.media_s,
+                    offset=_offset(message) + 1,
+                    gated=self._acknowledged.gated + frame.held,
+                )
             self._on_published()
 
         self._produce(self._frames_topic, value, delivered)

@@ -90,7 +90,8 @@ class Reader:
         """
         checkpoint = self._checkpoint()
         standing = recover(self._settings.kafka, self._frames_topic, self._start.partition, checkpoint)
-        ledger = Ledger(self._spec.lane, self._counts_before(checkpoint, standing))
+        reached_s = 0.0 if self._spec.lane == "batch" else standing.reached_s
+        ledger = Ledger(self._spec.lane, self._counts_before(checkpoint, standing), reached_s)
         publisher = self._publisher(standing, ledger)
         publisher.checkpoint(replace_standing(checkpoint, standing))
         publisher.flush()
@@ -138,7 +139,7 @@ class Reader:
             lane=lane,
             ledger=ledger,
             control=self._control,
-            resume=self._resume(standing, source),
+            resume=self._resume(standing, source, ledger.counts),
         )
         teller = Teller(self._spec, self._start.host, publisher, ledger, video)
         with Reporter(teller, lane, self._control) as reporter:
@@ -183,6 +184,7 @@ class Reader:
             index=-1 if last is None else last.index,
             media_s=0.0 if last is None else last.media_s,
             offset=standing.offset,
+            gated=standing.gated,
         )
         return Publisher(
             self._producer,
@@ -201,18 +203,23 @@ class Reader:
             return IngestCounts()
         return settled(checkpoint.counts, standing, again=is_local(self._spec.source.url))
 
-    def _resume(self, standing: Standing, source: Source) -> Resume:
+    def _resume(self, standing: Standing, source: Source, counts: IngestCounts) -> Resume:
         last = standing.last
         if last is None:
             return Resume()
         if self._spec.lane == "batch":
             return Resume(published=standing.next_seq, last=last.index)
-        following = last.index + 1
         if is_local(self._spec.source.url):
-            return Resume(behind=Fraction(repr(last.media_s)), index=following)
-        reached = Fraction(repr(last.media_s)) + source.probe.frame_s
+            return Resume(behind=Fraction(repr(last.media_s)), index=last.index + 1)
+        reached = Fraction(repr(standing.reached_s))
         since_start = Fraction(now_ms() - self._spec.started_ms, 1000)
-        return Resume(index=following, begin=max(reached, since_start))
+        held = counts.gated - standing.gated  # these do not come again, and the newest frame does not tell of them
+        return Resume(
+            index=counts.decoded,
+            begin=max(reached + source.probe.frame_s, since_start),
+            held=held,
+            held_s=reached - Fraction(repr(last.media_s)) if held else Fraction(0),
+        )
 
     def _backlog(self) -> Backlog:
         kafka = self._settings.kafka
@@ -256,6 +263,8 @@ def replace_standing(checkpoint: Checkpoint, standing: Standing) -> Checkpoint:
         video=checkpoint.video,
         problems=checkpoint.problems,
         ephemeral=checkpoint.ephemeral,
+        gated=standing.gated,
+        reached_s=standing.reached_s,
     )
 
 

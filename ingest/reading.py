@@ -1,4 +1,4 @@
-"""From decoded frames to a lane: sampling, pacing, scaling, encoding."""
+"""From decoded frames to a lane: sampling, pacing, the motion gate, scaling, encoding."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from core.clock import Clock, now_ms, wall_clock
 from core.errors import Oversized
 from core.ids import Seq
@@ -15,8 +17,10 @@ from core.messages import Frame, StreamSpec, VideoInfo
 from core.settings import Ingest
 from ingest.control import Control
 from ingest.decoded import Decoded, NotDecoded, ProblemSink, Unneeded
+from ingest.gate import MotionGate
 from ingest.lanes import Lane
 from ingest.ledger import Ledger
+from ingest.luma import Luma
 from ingest.passing import Behind
 from ingest.picture import Rgb, Size, scaled, to_jpeg, upright
 from ingest.probe import Probe
@@ -76,6 +80,8 @@ class Resume:
             along (a live file); None where the source does not give them again.
         index: position of the first frame that counts.
         begin: media second of the first frame that counts, where nothing is passed over.
+        held, held_s: frames that the motion gate held back since the newest published one, and media seconds they
+            last, where they do not come again.
     """
 
     published: int = 0
@@ -83,6 +89,8 @@ class Resume:
     behind: Fraction | None = None
     index: int = 0
     begin: Fraction = Fraction(0)
+    held: int = 0
+    held_s: Fraction = Fraction(0)
 
 
 class Reading:
@@ -117,8 +125,12 @@ class Reading:
         self._sampler = Sampler(spec.source.fps, spec.source.start_s, tolerance(source.probe.time_base))
         self._faces = any(analytic.name == FACES for analytic in spec.analytics)
         self._behind = None if resume.behind is None else Behind(resume.behind, source.probe.frame_s)
+        self._gate = MotionGate.of(spec, source.probe)
+        self._luma = Luma()
+        self._held, self._held_s = resume.held, resume.held_s
+        self._chosen_s: Fraction | None = None
         self._index = resume.index
-        self._read = 0
+        self._let_through = 0
         self._started: float | None = None
         self._failed = False
 
@@ -129,37 +141,52 @@ class Reading:
                 return
             self._control.beat += 1
             time_s = self._timeline.at(frame.pts)
-            wanted = self._sampler.wants(time_s)
-            jpeg: bytes | None = None
-            if wanted:
-                new = self._index > self._resume.last
-                if new and not self._paced(time_s):
-                    return
-                try:
-                    image = frame.rgb()
-                except NotDecoded as error:
-                    if not error.again:  # its time passes all the same, whoever reads the file and from where
-                        self._timeline.advance(frame.pts)
-                    continue
-                jpeg = self._shape.jpeg(image) if new else None
-            self._advance(frame, time_s, wanted=wanted, jpeg=jpeg)
+            if not self._sampler.wants(time_s):
+                self._advance(frame, time_s, read=False)
+                continue
+            new = self._index > self._resume.last
+            if new and not self._paced(time_s):
+                return
+            try:
+                image = frame.rgb() if self._lets(frame, time_s) else None
+            except NotDecoded as error:
+                if not error.again:  # its time passes all the same, whoever reads the file and from where
+                    self._timeline.advance(frame.pts)
+                continue
+            jpeg = self._shape.jpeg(image) if new and image is not None else None
+            index = self._advance(frame, time_s, read=True)
+            if image is None:
+                self._hold_back(time_s)
+            elif jpeg is None:
+                self._count_passed()
+            else:
+                self._lane.put(self._message(index, float(time_s), jpeg))
+            self._chosen_s = time_s
 
-    def _advance(self, frame: Decoded, time_s: Fraction, *, wanted: bool, jpeg: bytes | None) -> None:
-        """The frame has come: count it, and put it on its lane when it is new."""
+    def _lets(self, frame: Decoded, time_s: Fraction) -> bool:
+        """Whether the motion gate lets the frame through. Raises NotDecoded."""
+        return self._gate is None or self._gate.lets(frame.cells(self._luma), time_s)
+
+    def _advance(self, frame: Decoded, time_s: Fraction, *, read: bool) -> int:
+        """The frame has come: count it. Its position among the decoded frames."""
         self._timeline.advance(frame.pts)
-        self._ledger.decoded(float(time_s), read=wanted)
+        self._ledger.decoded(float(time_s), read=read)
+        if read:
+            self._sampler.chosen(time_s)
         index, self._index = self._index, self._index + 1
-        if not wanted:
-            return
-        self._sampler.chosen(time_s)
-        self._read += 1
-        if jpeg is None:
-            self._count_passed()
-            return
-        self._lane.put(self._message(index, float(time_s), jpeg))
+        return index
+
+    def _hold_back(self, time_s: Fraction) -> None:
+        """The gate holds a frame back: the next that is published says so."""
+        self._held += 1
+        if self._chosen_s is not None:
+            self._held_s += time_s - self._chosen_s
+        self._ledger.gated()
 
     def _count_passed(self) -> None:
-        if self._read <= self._resume.published:
+        self._let_through += 1
+        self._held, self._held_s = 0, Fraction(0)
+        if self._let_through <= self._resume.published:
             self._ledger.published()
         else:
             self._ledger.dropped(Oversized)
@@ -167,7 +194,7 @@ class Reading:
     def _message(self, index: int, media_s: float, jpeg: bytes) -> Frame:
         spec = self._spec
         now = now_ms(self._clock)
-        return Frame(
+        frame = Frame(
             stream_id=spec.stream_id,
             run=spec.run,
             seq=Seq(0),
@@ -182,6 +209,9 @@ class Reading:
             ephemeral=spec.ephemeral,
             published_ms=now,
         )
+        held, held_s = self._held, round(float(self._held_s), 6)
+        self._held, self._held_s = 0, Fraction(0)
+        return replace(frame, held=held, held_s=held_s) if held else frame
 
     def _all_frames(self) -> Iterator[Decoded]:
         """The source's frames, again and again when it loops, without those to pass over."""

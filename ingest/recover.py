@@ -27,11 +27,13 @@ class FrameMark(msgspec.Struct, frozen=True, tag_field="message", tag="frame"):
     seq: int
     index: int
     media_s: float
+    held: int = 0
 
     @property
     def possible(self) -> bool:
         """Whether a frame can stand there; what cannot be is no frame of ours."""
-        return 0 <= self.seq <= self.index <= MOST_COUNT and 0.0 <= self.media_s <= MOST_SECONDS
+        placed = 0 <= self.seq <= self.index <= MOST_COUNT and 0 <= self.held <= self.index
+        return placed and 0.0 <= self.media_s <= MOST_SECONDS
 
 
 class BeginMark(msgspec.Struct, frozen=True, tag_field="message", tag="run_begin"):
@@ -54,12 +56,16 @@ class Standing:
         last: its newest frame, None before the first.
         end: its `RunEnd`, when it is there.
         offset: from here on nothing of the run was there.
+        gated: frames that were held back up to the newest one.
+        reached_s: media second that was reached, as far as is known.
     """
 
     begun: bool = False
     last: FrameMark | None = None
     end: RunEnd | None = None
     offset: int = 0
+    gated: int = 0
+    reached_s: float = 0.0
 
     @property
     def next_seq(self) -> int:
@@ -73,14 +79,22 @@ class Standing:
             checkpoint.stream_id, checkpoint.run, checkpoint.next_seq - 1, checkpoint.index, checkpoint.media_s
         )
         known = checkpoint.next_seq > 0
-        return cls(begun=known, last=last if known else None, offset=checkpoint.offset)
+        return cls(
+            begun=known,
+            last=last if known else None,
+            offset=checkpoint.offset,
+            gated=checkpoint.gated,
+            reached_s=max(checkpoint.media_s, checkpoint.reached_s),
+        )
 
     def with_mark(self, mark: Mark) -> Standing:
         """With one more record of the run."""
         match mark:
             case FrameMark():
-                newer = self.last is None or mark.seq > self.last.seq
-                return replace(self, begun=True, last=mark if newer else self.last)
+                if self.last is not None and mark.seq <= self.last.seq:  # sent again
+                    return self
+                reached_s = max(self.reached_s, mark.media_s)
+                return replace(self, begun=True, last=mark, gated=self.gated + mark.held, reached_s=reached_s)
             case BeginMark():
                 return replace(self, begun=True)
             case RunEnd():

@@ -75,6 +75,8 @@ class Teller:
             video=self.video,
             problems=self.ledger.problems,
             ephemeral=self.spec.ephemeral,
+            gated=reached.gated,
+            reached_s=round(self.ledger.media_s, 6),
         )
 
 

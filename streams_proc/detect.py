@@ -158,6 +158,8 @@ def _frame_detections(frame: Frame, record: Record, seen: Seen, error: str | Non
         error=error,
         ephemeral=frame.ephemeral,
         published_ms=frame.published_ms,
+        held=frame.held,
+        held_s=frame.held_s,
     )
 
 

@@ -13,7 +13,7 @@ from core.errors import SnapshotError
 from core.ids import Run, StreamId
 from streams_proc.run_state import RunState
 
-FORMAT = f"sightline-analyse/2 trackers/{version('trackers')}".encode()
+FORMAT = f"sightline-analyse/3 trackers/{version('trackers')}".encode()
 """Raise the number when the state's classes change; a tracker of another version may differ inside."""
 
 RUNS_REMEMBERED = 512

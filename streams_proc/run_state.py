@@ -26,6 +26,9 @@ DEFAULT_RATE = 10.0
 MOST_MISSING = 10_000_000
 """Frames in a row that may have expired unread: more than a camera gives in the day that they are kept."""
 
+LEAST_LOOKED_S = 0.001
+"""Between two frames, whatever is said to have been held back: the time of those that follow things must rise."""
+
 _log = log.get(__name__)
 Key = tuple[Kind, Rules]
 
@@ -41,7 +44,11 @@ class Draft:
 
 @dataclass(slots=True)
 class RunState:
-    """Plain data and the trackers: what is pickled is exactly this."""
+    """Plain data and the trackers: what is pickled is exactly this.
+
+    Attributes:
+        held_s: media seconds that were held back before frames that could not be analysed.
+    """
 
     begin: RunBegin
     plan: ViewPlan
@@ -51,6 +58,7 @@ class RunState:
     next_seq: int = 0
     last: Moment | None = None
     tracks_begun: int = 0
+    held_s: float = 0.0
 
     @classmethod
     def of(cls, begin: RunBegin, settings: Analyse) -> RunState:
@@ -79,6 +87,7 @@ class RunState:
         """
         self._step(frame)
         if frame.error is not None:
+            self.held_s += frame.held_s
             return Draft(_tracks(frame, ()))
         now = self.last = self._moment(frame)
         followed = {key: self._follow(key, frame, now) for key in self.followers}
@@ -129,12 +138,14 @@ class RunState:
 
     def _moment(self, frame: FrameDetections) -> Moment:
         """A source that begins anew takes its presentation times back; the clock goes on by one frame."""
-        clock_s = frame.media_s
-        if self.last is not None:
-            passed = frame.media_s - self.last.media_s
-            after = math.nextafter(self.last.clock_s, math.inf)
-            clock_s = max(after, self.last.clock_s + (passed if passed > 0 else 1.0 / self.rate))
-        return Moment(frame.seq, frame.media_s, frame.ts_ms, clock_s, frame.index)
+        held_s, self.held_s = self.held_s + frame.held_s, 0.0
+        if self.last is None:
+            return Moment(frame.seq, frame.media_s, frame.ts_ms, frame.media_s, frame.index)
+        passed = frame.media_s - self.last.media_s
+        step = passed if passed > 0 else 1.0 / self.rate
+        clock_s = max(math.nextafter(self.last.clock_s, math.inf), self.last.clock_s + step)
+        held = self.last.held_s + max(0.0, min(held_s, step - LEAST_LOOKED_S))
+        return Moment(frame.seq, frame.media_s, frame.ts_ms, clock_s, frame.index, held)
 
     def _follow(self, key: Key, frame: FrameDetections, now: Moment) -> Followed:
         if key[0] == "object":

@@ -7,6 +7,7 @@ from benchmarks.suite import (
     api,
     clickhouse,
     detect,
+    gate,
     growth,
     ingest,
     kafka,
@@ -18,5 +19,5 @@ from benchmarks.suite import (
     start,
 )
 
-MODULES = (model, server, pipeline, ingest, kafka, clickhouse, lancedb, api, latency, detect, growth, start)
+MODULES = (model, server, pipeline, ingest, gate, kafka, clickhouse, lancedb, api, latency, detect, growth, start)
 ALL: tuple[Benchmark, ...] = tuple(module.BENCHMARK for module in MODULES)

@@ -34,7 +34,7 @@ def run(bench: Bench) -> Sequence[Row]:
 def _streams(bench: Bench, standing: Stack, count: int) -> list[Row]:
     service = standing.service
     url = service.upload(bench.shared / clips.CARS).url
-    request = {"url": url, "fps": FPS, "loop": True, "model": MODEL}
+    request = {"url": url, "fps": FPS, "loop": True, "gate": False, "model": MODEL}
     streams = [StreamId(service.add_stream({**request, "name": f"camera {n}"}).stream_id) for n in range(count)]
     try:
         _settled(standing, streams)

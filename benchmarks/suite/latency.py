@@ -72,7 +72,7 @@ class Line:
         service, settings = self._standing.service, self._standing.settings
         url = service.upload(self._bench.shared / clips.BOTTLES).url
         analytics = [{"name": "object_detection", "parameters": ANYTHING}]
-        request = {"url": url, "name": "latency", "fps": self._fps, "loop": True, "analytics": analytics}
+        request = {"url": url, "name": "latency", "fps": self._fps, "loop": True, "gate": False, "analytics": analytics}
         try:
             with closing(Follower(settings)) as follower:
                 stream = StreamId(service.add_stream(request).stream_id)

@@ -19,7 +19,7 @@ from infra.cli.query_service import QueryService, service_of
 from infra.cli.tables import output, table
 
 
-def add(
+def add(  # noqa: PLR0917 Typer makes the options of them
     source: Annotated[str, typer.Argument(metavar="URL|FILE", help="A camera's or a stream's URL, or a video file.")],
     name: Annotated[
         str | None, typer.Option(help="Shown to people; the file's or the URL's own when not given.")
@@ -29,6 +29,9 @@ def add(
         float | None, typer.Option(min=0, max=1000, help="Frames a second to analyse; 0: every frame.")
     ] = None,
     loop: Annotated[bool, typer.Option(help="Begin a file again at its end.")] = False,
+    gate: Annotated[
+        bool, typer.Option("--gate/--no-gate", help="Hold frames back while nothing moves; else look at every frame.")
+    ] = True,
 ) -> None:
     """Watch a URL, or a file played at its own pace; prints the stream's id."""
     with _service() as service:
@@ -42,6 +45,7 @@ def add(
             "analytics": [{"name": word} for word in analytics.split(",") if word],
             "realtime": True,
             "loop": loop,
+            "gate": gate,
         }
         typer.echo(service.add_stream(body if fps is None else {**body, "fps": fps}).stream_id)
 

@@ -12,7 +12,7 @@ from core.log import mask
 from core.messages import IngestCounts, StreamSpec
 from query_api.ports import Collaborators
 from query_api.services.results import problems_shown, video_facts
-from query_api.services.submissions import analytics_shown
+from query_api.services.submissions import analytics_shown, gate_shown
 from query_api.services.tasks import remove_stream
 from query_api.services.uploads import Uploads
 from query_api.types.query import StreamItem, StreamsPage, StreamsParams
@@ -76,6 +76,7 @@ def stream_item(row: StreamRow) -> StreamItem:
         fps=spec.source.fps,
         realtime=spec.source.realtime,
         loop=spec.source.loop,
+        gate=gate_shown(spec.gate),
         created_at=rfc3339(row.created_ms),
         updated_at=rfc3339(row.updated_ms),
         last_media_s=run.last_media_s,

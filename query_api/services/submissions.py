@@ -18,14 +18,14 @@ from core.analytics import ANY, REGISTRY, validate
 from core.clock import now_ms
 from core.errors import Conflict, InvalidInput, ModelError, NotFound
 from core.ids import Run, new_stream_id
-from core.messages import Analytic, Source, StreamSpec
+from core.messages import Analytic, Gate, Source, StreamSpec
 from core.settings import LOOPBACK, Settings
 from inference.cards import load_card
 from query_api.ports import Collaborators
 from query_api.refusals import TooMany, Unprocessable
 from query_api.types.agent import DeferredTask, Orientation, RequestedAnalytic, VideoSdkRequest
 from query_api.types.common import moment_ms
-from query_api.types.query import StreamAnalytic, StreamRequest
+from query_api.types.query import MotionGate, StreamAnalytic, StreamRequest
 from warehouse.control.rows import RunState, StreamFilter
 
 _UPLOAD = re.compile(r"/query/v1/videos/(?P<id>[0-9a-fA-F-]{36})")
@@ -119,6 +119,7 @@ class Submissions:
             started_ms=now_ms(self._parts.clock),
             account_id=asker.account_id,
             request_id=asker.request_id,
+            gate=_gate(request.gate),
         )
 
     def _check_room(self) -> None:
@@ -265,3 +266,15 @@ def _rotation(orientation: Orientation | None) -> Rotation | None:
 def analytics_shown(analytics: Sequence[Analytic]) -> list[StreamAnalytic]:
     """The analytics as answers show them."""
     return [StreamAnalytic(a.name, a.parameters, list(a.targets)) for a in analytics]
+
+
+def gate_shown(gate: Gate | None) -> MotionGate | None:
+    """The motion gate as answers show it; null where every frame is looked at."""
+    return None if gate is None else MotionGate(gate.threshold, gate.min_area, gate.recheck_s, gate.masks)
+
+
+def _gate(asked: MotionGate | bool | None) -> Gate | None:
+    """The motion gate that is asked for."""
+    if isinstance(asked, MotionGate):
+        return Gate(asked.threshold, asked.min_area, asked.recheck_s, asked.masks)
+    return Gate() if asked else None

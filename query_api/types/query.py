@@ -7,7 +7,8 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from core.messages import Box
+from core.bounds import MOST_CORNERS, MOST_MASKS
+from core.messages import Box, Gate
 from query_api.types.agent import AnalyticResult, VideoData
 from query_api.types.common import PRINTABLE, Cursor, Limit, Moment, Name, Rate, Url
 
@@ -343,6 +344,26 @@ class StreamAnalytic(Struct, frozen=True, forbid_unknown_fields=True):
     targets: Annotated[list[str], Meta(max_length=100)] = []
 
 
+Mask = Annotated[tuple[tuple[Score, Score], ...], Meta(min_length=3, max_length=MOST_CORNERS)]
+_GATE = Gate()
+
+
+class MotionGate(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a frame differs enough from those before it to be looked at.
+
+    Attributes:
+        threshold: difference of luma (0..255) from which a cell of the picture has changed.
+        min_area: share of the picture that must have changed.
+        recheck_s: a still scene is looked at again after so many seconds.
+        masks: polygons of (x, y) in 0..1 of the upright picture, inside of which no change counts.
+    """
+
+    threshold: Annotated[float, Meta(gt=0.0, le=255.0)] = _GATE.threshold
+    min_area: Score = _GATE.min_area
+    recheck_s: Annotated[float, Meta(ge=0.0, le=86_400.0)] = _GATE.recheck_s
+    masks: Annotated[tuple[Mask, ...], Meta(max_length=MOST_MASKS)] = ()
+
+
 class StreamRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Body of ``POST /query/v1/streams``.
 
@@ -350,6 +371,7 @@ class StreamRequest(Struct, frozen=True, forbid_unknown_fields=True):
         url: rtsp, rtmp, http(s) ... address, a file of the allowed folders, or an upload's address.
         realtime: a file is played at its own pace (the default for files).
         loop: a file begins again at its end.
+        gate: the motion gate; true: as it is by default, false or null: every frame is looked at.
     """
 
     url: Url
@@ -361,10 +383,11 @@ class StreamRequest(Struct, frozen=True, forbid_unknown_fields=True):
     realtime: bool = True
     loop: bool = False
     model: Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,64}$")] | None = None
+    gate: MotionGate | bool | None = True
 
 
 class StreamItem(Struct, frozen=True):
-    """A stream and its current run; secrets in `url` are masked."""
+    """A stream and its current run; secrets in `url` are masked, and `gate` is null where every frame is looked at."""
 
     stream_id: UUID
     name: str
@@ -378,6 +401,7 @@ class StreamItem(Struct, frozen=True):
     fps: float
     realtime: bool
     loop: bool
+    gate: MotionGate | None
     created_at: str
     updated_at: str
     last_media_s: float | None

@@ -46,7 +46,7 @@ class Followed:
 
 
 class Follower:
-    """Follows the things of one kind in one run.
+    """Follows the things of one kind in one run, by the time in which it was looked (`Moment.looked_s`).
 
     Args:
         rate: frames a second that are analysed.
@@ -149,7 +149,7 @@ class Follower:
             confidence=np.where(strong, STRONG, WEAK),
             data={"position": np.arange(len(things))},
         )
-        answer = self._tracker.update(given, timestamp=now.clock_s)
+        answer = self._tracker.update(given, timestamp=now.looked_s)
         matched: dict[int, Seen] = {}
         begun: list[int] = []
         for position, number in zip(answer.data.get("position", ()), answer.tracker_id, strict=True):
@@ -174,7 +174,7 @@ class Follower:
 
     def _hopeless(self, number: int, now: Moment) -> bool:
         track = self._tracks[number]
-        return track.track_id is None and now.clock_s - track.last.clock_s > self._doubtful_gap_s
+        return track.track_id is None and now.looked_s - track.last.looked_s > self._doubtful_gap_s
 
     def _sightings(self, matched: dict[int, Seen], next_id: Callable[[], TrackId]) -> list[Sighting]:
         sightings = []
@@ -194,7 +194,7 @@ class Follower:
         if track.last == self._first:
             # What is there when the run begins has been there before: it is not asked to stay first.
             return track.best_score >= rules.min_score
-        duration = track.last.clock_s - track.begin.clock_s
+        duration = track.last.looked_s - track.begin.looked_s
         long = track.boxes >= rules.min_boxes and duration >= rules.min_duration_s - 1e-6
         return long and (track.best_score >= rules.min_score or track.moved >= CLEAR_MOVE)
 

@@ -29,6 +29,7 @@ class Moment:
         ts_ms: wall time.
         clock_s: never falls and never stands still, whatever the presentation times do.
         index: of the frame among the source's.
+        held_s: of `clock_s`, what the motion gate has held back: the scene stood still, and nobody looked.
     """
 
     seq: Seq
@@ -36,6 +37,12 @@ class Moment:
     ts_ms: int
     clock_s: float
     index: int = 0
+    held_s: float = 0.0
+
+    @property
+    def looked_s(self) -> float:
+        """The clock without what was held back: the time in which things can be missed."""
+        return self.clock_s - self.held_s
 
 
 @dataclass(frozen=True, slots=True)

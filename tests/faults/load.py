@@ -66,6 +66,7 @@ class Clip:
             "name": self.name,
             "fps": self.fps,
             "realtime": True,
+            "gate": False,
             "analytics": [{"name": name, "parameters": self._of(name)} for name in self.analytics],
         }
 

@@ -613,6 +613,14 @@ MEANING = (
         (ANALYSE + "test_replays_are_passed_over",),
     ),
     Guard(
+        "what the motion gate held back is no missed time",
+        "every still scene ends its visits",
+        "streams_proc/tracking/follower.py",
+        "timestamp=now.looked_s",
+        "timestamp=now.clock_s",
+        ("tests/unit/analyse/test_tracking.py::test_what_was_held_back_ends_no_track_and_is_no_movement",),
+    ),
+    Guard(
         "a CloudEvents id for every phase",
         "whoever removes duplicates by id throws an event's end away",
         "core/ids.py",
@@ -696,7 +704,7 @@ INTAKE = (
         "frames behind one that was too large come twice, under two numbers",
         "ingest/reading.py",
         "new = self._index > self._resume.last",
-        "new = self._read >= self._resume.published",
+        "new = self._let_through >= self._resume.published",
         (READING_TESTS + "test_frames_that_were_too_large_before_a_restart_stay_counted_and_nothing_comes_twice",),
     ),
     Guard(
@@ -714,6 +722,33 @@ INTAKE = (
         "    elif again:",
         "    elif False:",
         ("tests/unit/ingest/test_control.py::test_what_is_read_again_is_not_counted_twice",),
+    ),
+    Guard(
+        "a file with a gate is PyAV's alone",
+        "after a crash another decoder's grey gives other answers, and what is published moves",
+        "ingest/sources.py",
+        "    careful = careful or spec.gate is not None\n",
+        "",
+        (READING_TESTS + "test_a_still_scene_of_a_real_file_is_held_back[a.mp4-codec0]",),
+    ),
+    Guard(
+        "a frame that is given up passes on what was held back before it",
+        "a stretch without motion counts as missed time, and ends visits",
+        "ingest/lanes.py",
+        "            self.give_up(frame)\n",
+        "",
+        (INGEST + "test_a_frame_that_is_too_large_passes_on_what_was_held_back_before_it",),
+    ),
+    Guard(
+        "the frames tell what was held back",
+        "after a kill held-back frames are in the ledger as dropped",
+        "ingest/closing.py",
+        "gated = standing.gated if again else max(counts.gated, standing.gated)",
+        "gated = counts.gated",
+        (
+            "tests/unit/ingest/test_control.py::"
+            "test_frames_held_back_since_the_last_checkpoint_are_counted_as_what_they_are",
+        ),
     ),
     Guard(
         "no frame runs out of time",

@@ -46,6 +46,8 @@ ABSURD_NUMBERS = {
     "total_frames": (-1, HUGE),
     "started_ms": (-1, HUGE),
     "model_version": (-1, HUGE),
+    "held": NUMBERS,
+    "held_s": (-1.0, 1e308),
 }
 """Values, by a top-level field's name, that its schema allows and nothing can hold."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import pickle
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,10 +39,14 @@ class Watch:
         self.follower = Follower("object", rules, fps, (1.0, 0.5625))
         self.ids = map(TrackId, itertools.count(1))
         self.now = -1
+        self.held = 0
 
-    def see(self, row: Row, skip: int = 0) -> Followed:
-        self.now += 1 + skip
-        return self.follower.follow(seen(row), moment(self.now, self.fps), lambda: next(self.ids))
+    def see(self, row: Row, skip: int = 0, held: int = 0) -> Followed:
+        """Take a frame, after so many that were lost and so many that the motion gate held back."""
+        self.now += 1 + skip + held
+        self.held += held
+        now = replace(moment(self.now, self.fps), held_s=self.held / self.fps)
+        return self.follower.follow(seen(row), now, lambda: next(self.ids))
 
     def all(self, rows: Iterable[Row]) -> list[Followed]:
         return [self.see(row) for row in rows]
@@ -148,6 +153,36 @@ def test_a_gap_in_time_is_a_gap_whatever_the_number_of_frames() -> None:
     after = watch.see([("car", 0.9, at(0.4))], skip=100)
     assert [d.track_id for d in after.departures] == [1]
     assert after.sightings == ()
+
+
+def test_what_was_held_back_ends_no_track_and_is_no_movement() -> None:
+    here: Row = [("car", 0.9, at(0.3))]
+    watch = Watch()
+    watch.all([[("car", 0.9, at(0.1 + 0.02 * i))] for i in range(11)])
+    for _ in range(5):
+        after = watch.see(here, held=500)
+        assert (ids(after), after.departures) == ([1], ())
+    lost = Watch()
+    lost.all([[("car", 0.9, at(0.1 + 0.02 * i))] for i in range(11)])
+    assert [d.track_id for d in lost.see(here, skip=500).departures] == [1], "had they been lost, it would be over"
+
+
+def test_a_thing_that_is_missed_at_every_look_departs_after_as_many_looks_as_without_a_gate() -> None:
+    watch, looked = Watch(fps=8.0), Watch(fps=8.0)
+    for one in (watch, looked):
+        one.all([[("car", 0.9, at(0.4))]] * 5)
+    gone = [watch.see([], held=99).departures for _ in range(20)]
+    whole = [looked.see([]).departures for _ in range(20)]
+    assert [[d.track_id for d in ds] for ds in gone] == [[d.track_id for d in ds] for ds in whole]
+    (departed,) = [d for ds in gone for d in ds]
+    assert (departed.last.seq, departed.last.media_s) == (4, 0.5)
+
+
+def test_a_doubtful_thing_is_doubted_by_the_looks_at_it() -> None:
+    watch = Watch()
+    watch.see([])
+    shown = [ids(watch.see([("car", 0.6, at(0.1))], held=99)) for _ in range(4)]
+    assert shown == [[], [], [1], [1]]
 
 
 def test_one_miss_never_ends_a_visit_where_frames_are_rare() -> None:

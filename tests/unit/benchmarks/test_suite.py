@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,12 @@ from benchmarks.__main__ import main
 from benchmarks.bench import Failed
 from benchmarks.rounds import Work
 from benchmarks.suite import ALL
+from benchmarks.suite.gate import compare, read, visits_of
 from benchmarks.suite.ingest import beyond
 from benchmarks.suite.pipeline import swing
 from benchmarks.work import embedding
+from core.ids import TrackId
+from core.messages import Detection, Gate
 
 
 def test_every_benchmark_has_a_name_of_its_own_and_a_sentence() -> None:
@@ -77,3 +81,28 @@ def test_the_filter_lets_a_twentieth_through() -> None:
 
 def test_recall_is_the_part_that_was_found_in_whatever_order() -> None:
     assert embedding.recall([[3, 1], [5, 6]], [[1, 3], [6, 7]]) == pytest.approx(0.75)
+
+
+def test_a_visit_is_missed_where_nothing_of_it_was_seen() -> None:
+    whole = {
+        TrackId(1): frozenset({(0.0, 0), (0.2, 1), (0.4, 0)}),
+        TrackId(2): frozenset({(3.0, 0), (3.2, 0)}),
+        TrackId(3): frozenset({(5.0, 0), (5.2, None)}),
+    }
+    behind = {TrackId(7): frozenset({(0.4, 0), (0.6, 0)}), TrackId(8): frozenset({(5.0, 0), (5.2, 1)})}
+    assert compare(whole, behind) == (1, 0.4)
+    assert compare(whole, {}) == (3, 0.0)
+    assert compare({}, behind) == (0, 0.0)
+
+
+def test_what_a_benchmark_reads_behind_the_gate_is_a_part_of_what_it_reads_without(tmp_path: Path) -> None:
+    path = tmp_path / "still.mp4"
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "smptebars=size=160x96:rate=5:duration=6"]
+    subprocess.run([*command, "-pix_fmt", "yuv420p", str(path)], check=True)
+    _, every, without = read(path, None)
+    begin, some, counts = read(path, Gate())
+    assert (len(every), without.gated) == (30, 0)
+    assert (len(some), counts.gated) == (13, 17)
+    seen = {frame.media_s: (Detection("car", 0.8, (0.1, 0.1, 0.3, 0.3)),) for frame in every}
+    (visit,) = visits_of(begin, some, seen).values()
+    assert len(visit) == 13

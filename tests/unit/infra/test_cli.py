@@ -6,7 +6,9 @@ import io
 import subprocess
 import sys
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from typer.testing import CliRunner
 
 from core.errors import SetupError
 from core.settings import ClickHouse, Kafka, Settings, load, masked
+from infra.cli import streams
 from infra.cli.config import toml
 from infra.cli.exits import StackDown, exits
 from infra.cli.logs import since, tail
@@ -346,3 +349,19 @@ def test_waiting_counts_on_a_terminal() -> None:
     steps.close()
     assert isinstance(screen.file, io.StringIO)
     assert "kafka: 1.5 s" in screen.file.getvalue()
+
+
+@pytest.mark.parametrize(("words", "gate"), [([], True), (["--gate"], True), (["--no-gate"], False)])
+def test_a_stream_is_added_with_a_motion_gate_unless_it_is_to_have_none(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], gate: bool
+) -> None:
+    class Service:
+        def add_stream(self, request: dict[str, Any]) -> Any:
+            asked.update(request)
+            return SimpleNamespace(stream_id="added")
+
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(streams, "_service", lambda: nullcontext(Service()))
+    shown = run("streams", "add", "rtsp://camera.example/1", *words)
+    assert (shown.exit_code, shown.stdout.strip()) == (0, "added")
+    assert asked["gate"] is gate

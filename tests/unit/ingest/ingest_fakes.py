@@ -10,10 +10,12 @@ from uuid import UUID
 
 import numpy as np
 from confluent_kafka import KafkaException
+from numpy.typing import NDArray
 
 from core.ids import Run, StreamId
 from core.messages import Analytic, Frame, RunBegin, RunEnd, Source, StreamSpec, decode_frames
 from ingest.decoded import NotDecoded, ProblemSink, Unneeded, all_needed
+from ingest.luma import Cells, Luma, of_plane
 from ingest.picture import Size
 from ingest.probe import Probe
 
@@ -89,11 +91,33 @@ class FakeClock:
         return self.now
 
 
+def still(_: int) -> NDArray[np.uint8]:
+    """Luma of a frame in which nothing ever moves."""
+    return np.full((48, 64), 100, np.uint8)
+
+
+def moving(*numbers: int) -> Callable[[int], NDArray[np.uint8]]:
+    """Luma of frames in which a thing moves where their numbers are among these, and is not there else."""
+
+    def scene(number: int) -> NDArray[np.uint8]:
+        plane = still(number)
+        if number in numbers:
+            x = number * 8 % 48
+            plane[8:24, x : x + 16] = 200
+        return plane
+
+    return scene
+
+
 @dataclass
 class FakeDecoded:
     pts: Fraction | None
     number: int
     good: bool = True
+    plane: Any = None
+
+    def cells(self, _: Luma) -> Cells:
+        return of_plane(self.plane)
 
     def rgb(self) -> Any:
         if not self.good:
@@ -106,7 +130,7 @@ class FakeSource:
     """`count` frames at `fps`; frames in `bad` raise when they are taken, and are not given again.
 
     `gaps`: frames of time from each to the next; one each where it is empty. `enter`: every so many frames it can be
-    entered, so that what lies before and is not needed is left out; 0: nowhere.
+    entered, so that what lies before and is not needed is left out; 0: nowhere. `scene`: luma by number.
     """
 
     count: int = 30
@@ -115,6 +139,7 @@ class FakeSource:
     damage: dict[int, str] = field(default_factory=dict)
     gaps: list[int] = field(default_factory=list)
     enter: int = 0
+    scene: Callable[[int], Any] = still
     decoder: str = "fake"
     broken: str | None = None
 
@@ -139,7 +164,7 @@ class FakeSource:
                 continue
             if number in self.damage:
                 problem(self.damage[number])
-            yield FakeDecoded(self._pts(number), number, number not in self.bad)
+            yield FakeDecoded(self._pts(number), number, number not in self.bad, self.scene(number))
             if number == 0 and self.enter and (until := unneeded()) is not None:
                 entry = max(n for n in range(0, self.count, self.enter) if self._pts(n) <= until)
 

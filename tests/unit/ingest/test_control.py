@@ -8,10 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
-from ingest_fakes import STREAM, FakeClock, spec
+from ingest_fakes import STREAM, FakeClock, FakeSource, spec
 
 from core.errors import Backlogged, BadMessage
 from core.ids import Run
@@ -23,8 +26,9 @@ from ingest.control import LEASE_S, Control
 from ingest.ledger import Ledger
 from ingest.progress import Checkpoint
 from ingest.protocol import Report, Start, decode_report, decode_start, encode, settings_for_reader
-from ingest.reader import lines_of
+from ingest.reader import Reader, lines_of
 from ingest.reader_process import Program, ReaderProcess
+from ingest.reading import Resume
 from ingest.recover import BeginMark, FrameMark, Standing
 
 
@@ -111,7 +115,9 @@ def test_settings_for_a_reader_hold_no_database() -> None:
 
 
 def test_checkpoints_survive_and_other_bytes_are_refused() -> None:
-    checkpoint = Checkpoint(STREAM, Run(3), "batch", "done", 7, 8, 9, 1.5, IngestCounts(decoded=3), error="why")
+    checkpoint = Checkpoint(
+        STREAM, Run(3), "batch", "done", 7, 8, 9, 1.5, IngestCounts(decoded=3), error="why", gated=4, reached_s=1.75
+    )
     assert progress.decode(progress.encode(checkpoint)) == checkpoint
     with pytest.raises(BadMessage):
         progress.decode(b"{")
@@ -137,8 +143,8 @@ def test_counts_are_settled_by_what_is_on_the_topic() -> None:
     assert counts == IngestCounts(decoded=99, sampled_out=50, read=49, published=45, dropped={"backlog": 4})
 
 
-def stood(next_seq: int, index: int) -> Standing:
-    return Standing.of(Checkpoint(STREAM, Run(1), "live", next_seq=next_seq, index=index))
+def stood(next_seq: int, index: int, gated: int = 0) -> Standing:
+    return Standing.of(Checkpoint(STREAM, Run(1), "live", next_seq=next_seq, index=index, gated=gated))
 
 
 def test_what_was_passed_by_since_the_last_checkpoint_is_counted() -> None:
@@ -158,12 +164,49 @@ def test_what_is_read_again_is_not_counted_twice() -> None:
     assert settled(told, Standing(), again=True) == IngestCounts()
 
 
+def test_what_was_held_back_up_to_the_newest_frame_is_told_by_the_frames() -> None:
+    stands = Standing.of(Checkpoint(STREAM, Run(1), "live", next_seq=3, index=9, media_s=0.9, gated=7, reached_s=1.3))
+    assert (stands.gated, stands.reached_s) == (7, 1.3)
+    fourth = stands.with_mark(FrameMark(STREAM, Run(1), 3, 19, 1.9, held=9))
+    assert (fourth.gated, fourth.reached_s, fourth.next_seq) == (16, 1.9, 4)
+    assert fourth.with_mark(FrameMark(STREAM, Run(1), 3, 19, 1.9, held=9)) == fourth, "sent again"
+    assert not FrameMark(STREAM, Run(1), 3, 19, 1.9, held=20).possible
+
+
+def test_frames_held_back_since_the_last_checkpoint_are_counted_as_what_they_are() -> None:
+    every = IngestCounts(decoded=10, read=10, gated=5, published=5)
+    stands = stood(5, 9, gated=5).with_mark(FrameMark(STREAM, Run(1), 5, 19, 1.9, held=9))
+    assert settled(every, stands) == IngestCounts(decoded=20, read=20, gated=14, published=6)
+    third = IngestCounts(decoded=30, sampled_out=20, read=10, gated=5, published=5)
+    stands = stood(5, 29, gated=5).with_mark(FrameMark(STREAM, Run(1), 5, 59, 5.9, held=9))
+    assert settled(third, stands) == IngestCounts(decoded=60, sampled_out=40, read=20, gated=14, published=6)
+
+
+def test_frames_held_back_behind_the_newest_one_are_a_cameras_and_come_again_from_a_file() -> None:
+    counts = IngestCounts(decoded=20, read=20, gated=14, published=6)
+    assert settled(counts, stood(6, 15, gated=10)) == counts
+    again = IngestCounts(decoded=16, read=16, gated=10, published=6)
+    assert settled(counts, stood(6, 15, gated=10), again=True) == again
+
+
+@pytest.mark.parametrize(("gated", "held", "held_s"), [(14, 4, Fraction("0.4")), (10, 0, Fraction(0))])
+def test_a_camera_goes_on_behind_all_that_it_gave(gated: int, held: int, held_s: Fraction) -> None:
+    told = Checkpoint(STREAM, Run(1), "live", next_seq=6, index=15, media_s=1.5, gated=10, reached_s=1.9)
+    stands = Standing.of(told)
+    counts = settled(IngestCounts(decoded=6 + gated, read=6 + gated, gated=gated, published=6), stands)
+    camera: Any = SimpleNamespace(_spec=spec(lane="live", url="rtsp://camera.example/1", started_ms=2**42))
+    resume = Reader._resume(camera, stands, FakeSource(), counts)
+    assert resume == Resume(index=6 + gated, begin=Fraction(2), held=held, held_s=held_s)
+
+
 def test_a_ledger_goes_on_from_the_counts_it_is_given() -> None:
     ledger = Ledger("live", IngestCounts(decoded=3, sampled_out=1, read=2, published=1, dropped={"backlog": 1}))
     ledger.decoded(1.0, read=True)
     ledger.dropped(Backlogged)
-    ledger.decoded(1.1, read=False)
-    assert ledger.counts == IngestCounts(decoded=5, sampled_out=2, read=3, published=1, dropped={"backlog": 2})
+    ledger.decoded(1.1, read=True)
+    ledger.gated()
+    ledger.decoded(1.2, read=False)
+    assert ledger.counts == IngestCounts(decoded=6, sampled_out=2, read=4, gated=1, published=1, dropped={"backlog": 2})
 
 
 START = Start(spec(), 0, "host", {})

@@ -17,6 +17,7 @@ from core.errors import LimitExceeded, UnsupportedMedia
 from ingest import decode_decord
 from ingest.decoded import NotDecoded
 from ingest.file_source import FileSource
+from ingest.luma import Luma, of_rgb
 from ingest.picture import Size
 
 LIMIT = 8192 * 8192
@@ -251,3 +252,18 @@ def test_frames_larger_than_the_limit_are_refused_before_one_is_decoded(tmp_path
     with pytest.raises(LimitExceeded, match="160x96"):
         FileSource.open(path, 160 * 96 - 1, None)
     assert FileSource.open(path, 160 * 96, None).probe.fps == Fraction(30)
+
+
+def test_what_decord_gives_can_be_looked_at_before_it_is_taken_or_left(tmp_path: Path) -> None:
+    source = FileSource.open(make(tmp_path / "a.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p"), LIMIT, None)
+    luma = Luma()
+    stamps = []
+    for number, frame in enumerate(source.frames(pytest.fail)):
+        looked = number % 3 and frame.cells(luma)
+        if number % 2:
+            pixels = frame.rgb()
+            assert not looked or np.array_equal(looked.luma, of_rgb(pixels).luma)
+        stamps.append(frame.pts)
+    assert source.decoder == "decord"
+    assert len(stamps) == len(set(stamps)) == 60
+    assert stamps == sorted(stamps)

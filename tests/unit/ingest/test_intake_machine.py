@@ -8,8 +8,9 @@ must be as if one reader had never been disturbed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -66,7 +67,7 @@ class Log:
             record: Any = SimpleNamespace(error=lambda: None, key=lambda: str(STREAM).encode(), value=lambda v=value: v)
             mark = _mark(record, self.checkpoint)
             standing = standing if mark is None else standing.with_mark(mark)
-        return Standing(standing.begun, standing.last, standing.end, len(self.frames))
+        return replace(standing, offset=len(self.frames))
 
 
 @dataclass
@@ -129,10 +130,22 @@ class Scripted:
             yield frame
 
 
+@dataclass
+class Gate:
+    """Lets the first frame through that it sees, and then those in which something moves."""
+
+    still: frozenset[int]
+    first: bool = True
+
+    def lets(self, _: Any, time_s: Fraction) -> bool:
+        first, self.first = self.first, False
+        return first or int(time_s * 10) not in self.still
+
+
 class Session:
     """A reader process, built as `ingest.reader` builds it."""
 
-    def __init__(self, log: Log, definition: StreamSpec, steps: list[Step], crash: bool) -> None:
+    def __init__(self, log: Log, definition: StreamSpec, steps: list[Step], crash: bool, still: frozenset[int]) -> None:
         self.log = log
         self.steps = steps
         self.crash = crash
@@ -160,7 +173,7 @@ class Session:
             else BatchLane(numbering, self.ledger, self._wait)
         )
         source = Scripted(self._before)
-        self.resume: Resume = Reader._resume(reader, standing, source)
+        self.resume: Resume = Reader._resume(reader, standing, source, self.ledger.counts)
         self.reading = Reading(
             definition,
             source,
@@ -173,6 +186,7 @@ class Session:
             monotonic=self.clock,
         )
         self.reading._shape = SimpleNamespace(size=self.reading._shape.size, jpeg=picture)  # type: ignore[assignment]
+        self.reading._gate = Gate(still) if still else None  # type: ignore[assignment]
         self.teller = Teller(definition, "host", self.publisher, self.ledger, VideoInfo(64, 48, 10.0))
         self.done = 0
 
@@ -223,7 +237,7 @@ class Session:
         )
         queued = len(self.lane._queue) if isinstance(self.lane, LiveLane) else 0
         assert counts.decoded == counts.sampled_out + counts.read
-        left = counts.read - counts.published - sum(counts.dropped.values()) - queued
+        left = counts.read - counts.gated - counts.published - sum(counts.dropped.values()) - queued
         assert (left == 0) if settled else (0 <= left <= unacknowledged)
 
 
@@ -236,9 +250,9 @@ def frames_of(log: Log) -> list[Frame]:
     return [frame for frame in map(decode_frames, log.frames) if isinstance(frame, Frame)]
 
 
-def undisturbed(definition: StreamSpec) -> tuple[list[Frame], IngestCounts]:
+def undisturbed(definition: StreamSpec, still: frozenset[int]) -> tuple[list[Frame], IngestCounts]:
     log = Log(checkpoint=Checkpoint(STREAM, Run(1), definition.lane))
-    session = Session(log, definition, [Step() for _ in range(FRAMES + 1)], crash=False)
+    session = Session(log, definition, [Step() for _ in range(FRAMES + 1)], crash=False, still=still)
     assert session.run()
     return frames_of(log), session.ledger.counts
 
@@ -249,9 +263,14 @@ steps = st.builds(Step, st.sampled_from([0, 1, 2, 9]), st.booleans(), st.boolean
 class Intake(RuleBasedStateMachine):
     """Sessions of one run, one after the other."""
 
-    @initialize(lane=st.sampled_from(["batch", "live"]), fps=st.sampled_from([0.0, 3.0, 7.5]))
-    def begin(self, lane: str, fps: float) -> None:
+    @initialize(
+        lane=st.sampled_from(["batch", "live"]),
+        fps=st.sampled_from([0.0, 3.0, 7.5]),
+        still=st.one_of(st.just(frozenset()), st.frozensets(st.integers(0, FRAMES - 1), max_size=FRAMES)),
+    )
+    def begin(self, lane: str, fps: float, still: frozenset[int]) -> None:
         self.definition = spec(lane=lane, fps=fps)
+        self.still = still
         self.log = Log(checkpoint=Checkpoint(STREAM, Run(1), self.definition.lane))
         self.ended: IngestCounts | None = None
 
@@ -260,7 +279,7 @@ class Intake(RuleBasedStateMachine):
         if self.ended is not None:
             return
         known = frames_of(self.log)
-        session = Session(self.log, self.definition, script, crash)
+        session = Session(self.log, self.definition, script, crash, self.still)
         if session.run():
             self.ended = session.ledger.counts
         assert frames_of(self.log)[: len(known)] == known
@@ -272,14 +291,16 @@ class Intake(RuleBasedStateMachine):
         while self.ended is None:
             self.session([Step() for _ in range(FRAMES + 1)], crash=False)
         frames = frames_of(self.log)
-        whole, counts = undisturbed(self.definition)
+        whole, counts = undisturbed(self.definition, self.still)
         assert self.ended.decoded == FRAMES
         assert self.ended.published == len(frames)
+        assert sum(frame.held for frame in frames) <= self.ended.gated
         if self.definition.lane == "batch":
             assert frames == whole
             assert self.ended == counts
         else:
-            assert {f.index for f in frames} <= {f.index for f in whole} or self.definition.source.fps
+            new = {f.index for f in frames} - {f.index for f in whole}
+            assert not new or self.definition.source.fps or self.still
             if not self.definition.source.fps:
                 assert self.ended.sampled_out == 0
 
@@ -288,6 +309,8 @@ class Intake(RuleBasedStateMachine):
         assert [f.seq for f in frames] == list(range(len(frames))), "no number is missing or used twice"
         indices = [f.index for f in frames]
         assert indices == sorted(set(indices)), "no frame comes twice"
+        between = [(b.index - a.index, b.media_s - a.media_s, b) for a, b in pairwise(frames)]
+        assert all(f.held < count and f.held_s < seconds for count, seconds, f in between if f.held)
         assert all(f.jpeg == bytes([f.index]) * 1_000 for f in frames), "a frame's place is its own"
 
 

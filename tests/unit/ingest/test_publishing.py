@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 from ingest_fakes import STREAM, FakeClock, FakeLag, FakeProducer
@@ -273,3 +274,43 @@ def test_overhead_leaves_room_for_the_envelope() -> None:
     bench.numbering.send(frame(0, 1000))
     value = bench.producer.records[0][1]
     assert 1000 < len(value) < 1000 + RECORD_OVERHEAD
+
+
+def after(index: int, held: int, size: int = 1000) -> Frame:
+    """A frame behind so many that were held back, a tenth of a second each."""
+    return msgspec.structs.replace(frame(index, size), held=held, held_s=held / 10)
+
+
+def held_of(bench: Bench) -> list[tuple[int, int, float]]:
+    return [(message.index, message.held, message.held_s) for message in bench.producer.frames(TOPICS.frames_batch)]
+
+
+def test_what_was_held_back_before_the_newest_acknowledged_frame_is_known() -> None:
+    bench = Bench()
+    lane = BatchLane(bench.numbering, bench.ledger, lambda _: True)
+    for index, held in ((0, 0), (5, 4), (7, 1)):
+        bench.put(lane, after(index, held))
+    lane.drain()
+    assert bench.publisher.acknowledged == Acknowledged(next_seq=3, index=7, media_s=0.7, offset=3, gated=5)
+
+
+def test_a_frame_that_is_too_large_passes_on_what_was_held_back_before_it() -> None:
+    bench = Bench(max_bytes=5000)
+    lane = BatchLane(bench.numbering, bench.ledger, lambda _: True)
+    for index, held, size in ((0, 0, 1000), (4, 3, 5000), (7, 2, 5000), (9, 1, 1000), (10, 0, 1000)):
+        bench.put(lane, after(index, held, size))
+    lane.drain()
+    assert held_of(bench) == [(0, 0, 0.0), (9, 6, 0.6), (10, 0, 0.0)]
+
+
+def test_a_live_frame_that_is_given_up_passes_on_what_was_held_back_before_it() -> None:
+    bench = Bench(bound=10_000)
+    bench.lag.records = 1000
+    lane = LiveLane(bench.numbering, bench.ledger, bound=2500)
+    for index, held in ((0, 0), (4, 3), (7, 2), (9, 1), (12, 2)):
+        bench.put(lane, after(index, held))
+    assert bench.ledger.counts.dropped == {"backlog": 3}
+    bench.lag.records = 0
+    bench.clock.now += REFRESH_S
+    lane.drain()
+    assert held_of(bench) == [(9, 6, 0.6), (12, 2, 0.2)]

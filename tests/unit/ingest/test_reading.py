@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from ingest_fakes import FakeClock, FakeSource, spec
+from ingest_fakes import FakeClock, FakeDecoded, FakeSource, moving, spec
 
-from core.messages import Analytic, Frame, IngestCounts
-from core.settings import Ingest
+from core.messages import Analytic, Frame, Gate, IngestCounts
+from core.settings import Ingest, Settings
 from ingest.control import Control
+from ingest.decoded import NotDecoded
 from ingest.ledger import MAX_PROBLEMS, Ledger
+from ingest.luma import Cells, Luma
 from ingest.reading import Reading, Resume
+from ingest.sources import open_source
 
 FROM_THE_START = Resume()
 
@@ -250,3 +256,128 @@ def test_a_live_file_with_such_frames_is_the_same_after_an_interruption_anywhere
         rest, counted, _ = read(source, resume, stop_at=stop - cut, before=before.counts, **more)
         assert [(cut + nth, *rest_of(f)) for nth, f in enumerate(rest)] == places(whole)[cut:]
         assert counted.counts == ledger.counts
+
+
+GATE = Gate(recheck_s=2.0)
+
+
+def told(frames: list[Frame]) -> list[tuple[int, int, float]]:
+    return [(frame.index, frame.held, frame.held_s) for frame in frames]
+
+
+def test_a_frame_that_is_held_back_is_read_and_told_of_by_the_next_that_is_not() -> None:
+    frames, ledger, reading = read(FakeSource(count=65), gate=GATE)
+    assert told(frames) == [*((i, 0, 0.0) for i in range(21)), (40, 19, 1.9), (60, 19, 1.9)]
+    assert ledger.counts == IngestCounts(decoded=65, read=65, gated=42, published=23)
+    assert (reading.video.frames, reading.video.duration_s) == (65, 6.5)
+
+
+def test_what_sampling_leaves_out_is_not_the_gates() -> None:
+    frames, ledger, _ = read(FakeSource(count=65), gate=GATE, fps=5)
+    assert told(frames) == [*((i, 0, 0.0) for i in range(0, 26, 2)), (44, 9, 1.8), (64, 9, 1.8)]
+    assert ledger.counts == IngestCounts(decoded=65, sampled_out=32, read=33, gated=18, published=15)
+
+
+def test_a_frame_that_is_held_back_is_never_converted() -> None:
+    class Counted(FakeDecoded):
+        def rgb(self) -> Any:
+            converted.append(self.number)
+            return super().rgb()
+
+    class Source(FakeSource):
+        def frames(self, *args: Any) -> Iterator[Any]:
+            for frame in super().frames(*args):
+                yield Counted(frame.pts, frame.number, frame.good, frame.plane)
+
+    converted: list[int] = []
+    frames, _, _ = read(Source(count=65), gate=GATE)
+    assert converted == [frame.index for frame in frames]
+
+
+def test_motion_lets_the_frames_through() -> None:
+    frames, ledger, _ = read(FakeSource(count=60, scene=moving(30, 31, 32, 33)), gate=GATE)
+    assert told(frames)[20:22] == [(20, 0, 0.0), (30, 9, 0.9)]
+    assert [f.index for f in frames] == [*range(21), *range(30, 54)]
+    assert ledger.counts.gated == 15
+
+
+def test_a_frame_that_cannot_be_looked_at_is_no_decoded_frame() -> None:
+    class Unseen(FakeDecoded):
+        def cells(self, luma: Luma) -> Cells:
+            raise NotDecoded
+
+    class Source(FakeSource):
+        def frames(self, *args: Any) -> Iterator[Any]:
+            for frame in super().frames(*args):
+                yield Unseen(frame.pts, frame.number) if frame.number == 2 else frame
+
+    frames, ledger, _ = read(Source(count=4), gate=GATE)
+    assert [(f.index, f.media_s) for f in frames] == [(0, 0.0), (1, 0.1), (2, 0.3)]
+    assert ledger.counts == IngestCounts(decoded=3, read=3, published=3)
+    assert len(read(Source(count=4))[0]) == 4, "without a gate nobody looks"
+
+
+def test_a_camera_that_goes_on_tells_of_what_was_held_back_before() -> None:
+    resume = Resume(index=90, begin=Fraction(30), held=7, held_s=Fraction("1.4"))
+    before = IngestCounts(decoded=90, read=90, gated=40, published=50)
+    frames, ledger, _ = read(FakeSource(count=30), resume, lane="live", gate=GATE, before=before)
+    assert told(frames) == [(90, 7, 1.4), *((i, 0, 0.0) for i in range(91, 111))]
+    assert frames[0].media_s == 30.0
+    assert ledger.counts == IngestCounts(decoded=120, read=120, gated=49, published=71)
+
+
+@settings(max_examples=15, phases=(Phase.explicit, Phase.generate))
+@given(
+    moves=st.frozensets(st.integers(22, 89), max_size=20),
+    bad=st.frozensets(st.integers(0, 89), max_size=8),
+    fps=st.sampled_from([0.0, 3.0, 7.5]),
+)
+def test_a_file_with_a_gate_is_the_same_after_an_interruption_anywhere(
+    moves: frozenset[int], bad: frozenset[int], fps: float
+) -> None:
+    source = FakeSource(count=90, bad=bad, scene=moving(*moves))
+    whole, ledger, _ = read(source, fps=fps, gate=GATE)
+    counts = ledger.counts
+    assert counts.decoded == counts.sampled_out + counts.read
+    assert counts.read == counts.gated + counts.published
+    assert sum(frame.held for frame in whole) <= counts.gated
+    for cut in range(0, len(whole) + 1, 3):
+        last = whole[cut - 1].index if cut else -1
+        rest, counted, _ = read(source, Resume(published=cut, last=last), fps=fps, gate=GATE)
+        assert (places(rest), told(rest)) == ([(i, *rest_of(f)) for i, f in enumerate(whole[cut:])], told(whole[cut:]))
+        assert counted.counts == counts
+
+
+@settings(max_examples=15, phases=(Phase.explicit, Phase.generate))
+@given(moves=st.frozensets(st.integers(22, 89), max_size=20), cut=st.integers(1, 60))
+def test_a_live_file_with_a_gate_begins_anew_after_an_interruption_and_its_ledger_sums(
+    moves: frozenset[int], cut: int
+) -> None:
+    source = FakeSource(count=90, scene=moving(*moves))
+    first, _, _ = read(source, stop_at=cut, lane="live", gate=GATE)
+    last = first[-1]
+    gated = sum(frame.held for frame in first)
+    before = IngestCounts(decoded=last.index + 1, read=last.index + 1, gated=gated, published=len(first))
+    resume = Resume(behind=Fraction(repr(last.media_s)), index=last.index + 1)
+    rest, ledger, _ = read(source, resume, lane="live", gate=GATE, before=before)
+    counts = ledger.counts
+    assert counts.decoded == counts.read == 90
+    assert counts.read == counts.gated + counts.published
+    if last.index < 89:
+        assert told(rest)[0] == (last.index + 1, 0, 0.0), "it has seen nothing before"
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mp4", ["-c:v", "libx264", "-pix_fmt", "yuv420p"]), ("a.mkv", ["-c:v", "ffv1", "-pix_fmt", "yuv420p10le"])],
+)
+def test_a_still_scene_of_a_real_file_is_held_back(tmp_path: Path, name: str, codec: list[str]) -> None:
+    path = tmp_path / name
+    still = ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "smptebars=size=320x240:rate=10:duration=6"]
+    subprocess.run([*still, *codec, str(path)], check=True)
+    definition = spec(url=f"file:{path}", gate=Gate())
+    source = open_source(definition, Settings(data_dir=tmp_path, ingest={"file_roots": [tmp_path]}))
+    frames, ledger, _ = read(source, gate=Gate())  # type: ignore[arg-type]
+    assert source.decoder == "pyav", "whoever reads it again must see the same"
+    assert [frame.index for frame in frames] == list(range(21))
+    assert ledger.counts == IngestCounts(decoded=60, read=60, gated=39, published=21)

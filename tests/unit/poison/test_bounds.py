@@ -12,12 +12,15 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 import simplejpeg
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core import messages as m
+from core.contracts import examples
+from core.errors import BadMessage
 from core.ids import Run, StreamId, view_id
 from ingest import probe
 from ingest.picture import Size
@@ -164,3 +167,26 @@ def test_the_times_of_a_very_long_file_are_not_kept(monkeypatch: pytest.MonkeyPa
         kept = packets._with(kept, SimpleNamespace(pts=pts, is_corrupt=False, is_discard=False))  # type: ignore[arg-type]
     assert kept is None
     assert len(times) == 3
+
+
+# the motion gate
+
+CORNER = [[0.0, 0.0], [1.0, 0.0], [0.5, 1.0]]
+
+
+def with_masks(masks: list[Any]) -> m.StreamSpec:
+    return m.decode_spec(msgspec.json.encode({**examples("streams")[0], "gate": {"masks": masks}}))
+
+
+def test_masks_are_polygons() -> None:
+    gate = with_masks([CORNER] * 100).gate
+    assert gate is not None
+    assert gate.masks == (((0.0, 0.0), (1.0, 0.0), (0.5, 1.0)),) * 100
+
+
+@pytest.mark.parametrize(
+    "masks", [[[]], [CORNER[:2]], [[*CORNER, [1.1, 0.5]]], [[*CORNER, [0.5, -0.1]]], [CORNER] * 101, [CORNER * 400]]
+)
+def test_masks_that_cannot_be_are_refused(masks: list[Any]) -> None:
+    with pytest.raises(BadMessage, match="mask"):
+        with_masks(masks)

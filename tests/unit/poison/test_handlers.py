@@ -311,6 +311,8 @@ WRONG: dict[str, tuple[float, ...]] = {
     "index": (-2,),
     "media_s": (-1.0, 1e308),
     "run": (0, 2**40),
+    "gated": (-1, 2**60),
+    "reached_s": (-1.0, 1e308),
 }
 CHECKPOINT = progress.Checkpoint(A, Run(1), "batch", offset=4, next_seq=3, index=9, media_s=0.9)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -14,7 +15,7 @@ import pytest
 from falcon import testing
 
 from core.ids import Run, Seq, StreamId, TrackId
-from core.messages import IngestCounts
+from core.messages import Gate, IngestCounts
 from core.settings import Settings
 from query_api.services.ledger import balance
 from tests.unit.query_api.conftest import finish
@@ -261,6 +262,11 @@ def test_a_file_is_played_at_its_own_pace(client: testing.TestClient, parts: Par
         ({"url": "rtsp://127.0.0.1/1"}, 403, None),
         ({"url": "gopher://camera.example/1"}, 403, None),
         ({"url": "rtsp://camera.example/1", "analytics": [{"name": "fire"}]}, 422, "analytics.0.name"),
+        ({"url": "rtsp://camera.example/1", "gate": 5}, 400, "gate"),
+        ({"url": "rtsp://camera.example/1", "gate": {"threshold": 0}}, 400, "gate.threshold"),
+        ({"url": "rtsp://camera.example/1", "gate": {"size": 1}}, 400, "gate.size"),
+        ({"url": "rtsp://camera.example/1", "gate": {"masks": [[[0, 0], [1, 1]]]}}, 400, "gate.masks.0"),
+        ({"url": "rtsp://camera.example/1", "gate": {"masks": [[[0, 0], [1, 1], [2, 0]]]}}, 400, "gate.masks.0.2.0"),
         (
             {"url": "rtsp://camera.example/1", "analytics": [{"name": "people_count", "parameters": {"rate": 1}}]},
             400,
@@ -276,3 +282,31 @@ def test_streams_that_cannot_be(client: testing.TestClient, body: Any, status: i
 
 def test_a_private_camera_may_be_watched(client: testing.TestClient) -> None:
     assert client.simulate_post("/query/v1/streams", json={"url": "rtsp://private.example/1"}).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("asked", "gate"),
+    [
+        ({}, Gate()),
+        ({"gate": True}, Gate()),
+        ({"gate": {}}, Gate()),
+        ({"gate": False}, None),
+        ({"gate": None}, None),
+        (
+            {"gate": {"threshold": 20, "min_area": 0.01, "recheck_s": 60, "masks": [[[0, 0], [1, 0], [1, 0.5]]]}},
+            Gate(20.0, 0.01, 60.0, (((0.0, 0.0), (1.0, 0.0), (1.0, 0.5)),)),
+        ),
+    ],
+)
+def test_a_stream_has_a_motion_gate_unless_it_is_to_have_none(
+    client: testing.TestClient, parts: Parts, asked: Any, gate: Gate | None
+) -> None:
+    made = client.simulate_post("/query/v1/streams", json={"url": "rtsp://camera.example/1", **asked})
+    assert made.status_code == 201, made.text
+    assert parts.control.stream(StreamId(UUID(made.json["stream_id"]))).spec.gate == gate
+    shown = made.json["gate"]
+    assert shown is None if gate is None else msgspec.convert(shown, Gate) == gate
+
+
+def test_a_task_has_no_motion_gate(task: Callable[..., str], parts: Parts) -> None:
+    assert parts.control.stream(StreamId(UUID(task()))).spec.gate is None

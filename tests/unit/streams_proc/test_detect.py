@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from core.errors import BadImage
 from core.ids import Run, Seq, StreamId
 from core.messages import (
@@ -153,3 +155,12 @@ def test_frames_that_nobody_wants_any_more_go_on_unseen_without_a_gap() -> None:
         (seq, CANCELLED, ()) for seq in range(3)
     ]
     assert not any(isinstance(outcome, Poison) for outcome in outcomes)
+
+
+def test_what_was_held_back_before_a_frame_goes_on_with_it_whatever_becomes_of_it() -> None:
+    frames = [replace(frame(0), held=3, held_s=0.3), replace(frame(1, b"bad"), held=2, held_s=0.2)]
+    handler = DetectHandler(FakeDetector(), TOPICS, "facenet")
+    unwanted = DetectHandler(FakeDetector(), TOPICS, "facenet", unwanted={STREAM})
+    for one in (handler, unwanted):
+        passed = [message(o) for o in asyncio.run(one.handle([on(encode_frame(each)) for each in frames]))]
+        assert [(m.held, m.held_s) for m in passed if isinstance(m, FrameDetections)] == [(3, 0.3), (2, 0.2)]

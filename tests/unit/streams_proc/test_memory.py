@@ -23,7 +23,7 @@ def written() -> bytes:
 
 @pytest.mark.parametrize(
     "other",
-    [b"sightline-analyse/1 trackers/", b"sightline-analyse/2 trackers/0.9+"],
+    [b"sightline-analyse/1 trackers/", b"sightline-analyse/3 trackers/0.9+"],
     ids=["another format", "another tracker"],
 )
 def test_a_whole_snapshot_of_another_version_or_tracker_stops_the_line(other: bytes) -> None:

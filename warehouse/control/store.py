@@ -6,15 +6,17 @@ from core.clock import Clock, wall_clock
 from core.settings import Settings
 from warehouse.control.audits import Audits
 from warehouse.control.database import open_engine
+from warehouse.control.identity import Identity
 from warehouse.control.outbox import Outbox
 from warehouse.control.runs import Runs
 from warehouse.control.schema import upgrade
+from warehouse.control.stream_logs import StreamLogs
 from warehouse.control.tombstones import Tombstones
 from warehouse.control.uploads import Uploads
 
 
-class ControlStore(Runs, Audits, Tombstones, Outbox, Uploads):
-    """Streams, tasks, runs, receipts, tombstones, the outbox and uploads.
+class ControlStore(Runs, Audits, Tombstones, Outbox, Uploads, StreamLogs, Identity):
+    """Streams, tasks, runs, receipts, tombstones, the outbox, uploads and the log of streams.
 
     Threads and processes may share the database; calls block. Every method raises
     StoreUnavailable when the database does not answer, and SetupError when it has no schema.

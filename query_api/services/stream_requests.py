@@ -44,7 +44,7 @@ from query_api.types.agent_streams import (
 )
 
 MOST_PROFILE_BYTES = 1024**2
-SEGMENT_MS = 3000
+SILENCE_MS = 3000
 """Longest silence of a camera unless its stream says otherwise. HTTP streams come in pieces, and have the setting's."""
 
 _IN_PIECES = ("http:", "https:")
@@ -107,7 +107,7 @@ class StreamRequests(Submissions):
         live_file = is_local(url) and (data.endless or data.type == "stream")
         silence_ms = data.timeout
         if silence_ms is None and not is_local(url) and not url.lower().startswith(_IN_PIECES):
-            silence_ms = SEGMENT_MS
+            silence_ms = SILENCE_MS
         return Source(
             url=url,
             fps=self._settings.ingest.fps if data.fps is None else data.fps,
@@ -223,7 +223,7 @@ def _headers(given: dict[str, str], field: str) -> dict[str, str]:
 def _gate(given: MotionGate) -> Gate | None:
     if not given.enable:
         return None
-    masks = tuple(tuple(corner for corner in polygon) for polygon in given.masks)
+    masks = tuple(tuple(polygon) for polygon in given.masks)
     return Gate(given.threshold, given.min_area, given.recheck_interval, masks)
 
 

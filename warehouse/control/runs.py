@@ -211,7 +211,7 @@ def _told(status: StreamStatus) -> dict[str, Any]:
         "attempt": status.attempt,
         "paused": json_text(tuple(sorted(set(status.paused)))),
     }
-    if status.state != "pending":  # whoever waits has counted nothing, and what was counted before still stands
+    if status.counts.decoded:  # whoever has counted nothing (it waits, it was restarted) does not undo what was
         values["counts"] = json_text(status.counts)
     if status.video is not None:
         values["video"] = json_text(status.video)

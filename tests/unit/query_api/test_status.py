@@ -158,4 +158,6 @@ def test_with_authentication_everything_but_health_is_closed(
         "/health",
         "/ready",
         "/docs/spec",
+        "/docs/dev",
+        "/docs/dev/{page:path}",
     ]

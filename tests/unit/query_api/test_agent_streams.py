@@ -500,6 +500,6 @@ def test_restarts_are_counted(client: testing.TestClient, parts: Parts) -> None:
 
 def test_a_page_beyond_all_numbers_is_refused(client: testing.TestClient) -> None:
     for path in ("/2/streams", "/2/streams/logs"):
-        for params in ({"page": 10**30}, {"page_size": 10**30}, {"page": "1e9"}):
+        for params in ({"page": 10**30}, {"page_size": 10**30}):
             answer = client.simulate_get(path, params=params)
             assert (answer.status_code, set(answer.json)) == (400, ERROR), params

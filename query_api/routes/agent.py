@@ -43,7 +43,7 @@ STREAMS = (
 SERVICE = (
     Route("GET", "/1/agent", A, "agent", "Who analyses here, what it can do, and what it does.", "read",
           {200: Answer("The agent.", agent_service.AgentInfo)}),
-    Route("GET", "/1/config", A, "config", "Every setting, secrets hidden.", "read",
+    Route("GET", "/1/config", A, "config", "Every setting, secrets hidden.", "admin",
           {200: Answer("The settings.", dict[str, Any], (JSON, TEXT))}, refuses=(415,),
           headers={"Accept": "application/json or text/plain"}),
     Route("GET", "/1/plugins", A, "plugins", "What is added to the service.", "read",

@@ -160,7 +160,7 @@ def immediate(world: World) -> tuple[int, Any]:
 
     async def post() -> httpx.Response:
         transport = httpx.ASGITransport(app=create_app(world.settings, world.parts.collaborators))
-        async with httpx.AsyncClient(transport=transport, base_url="http://sightline") as asker:
+        async with httpx.AsyncClient(transport=transport, base_url="http://falconframework.org") as asker:
             return await asker.post("/1/videosdk", json={**deferred(), "deferred_task": {"enable": 0}})
 
     answer = asyncio.run(post())

@@ -104,6 +104,12 @@ DEFINITIONS = (
         ("stage",),
     ),
     Metric(
+        "sightline_run_transitions_refused_total",
+        "counter",
+        "Statuses of runs that contradict what is known, such as work after an end, by the states before and after.",
+        ("before", "after"),
+    ),
+    Metric(
         "sightline_ledger_imbalance",
         "gauge",
         "Frames by which ledgers of finished runs do not sum, over all runs that are kept; 0 is right.",

@@ -108,6 +108,9 @@ class StreamProfile(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         source: what the camera is called where it came from; copied to events, as is `event_source_group`.
+        reference: the address as it was given, where another one is read (an upload); None: the one that is read.
+        kind: what the user called it: a ``stream`` goes on for ever, a ``videofile`` has an end; None: it was not said.
+        downloadable: said of a video file: it may be fetched whole.
         custom_data: JSON of the user's own.
         notifications: told of each change of the stream's state.
     """
@@ -119,6 +122,9 @@ class StreamProfile(msgspec.Struct, frozen=True, omit_defaults=True):
     custom_data: dict[str, Any] = {}
     analytics: tuple[AnalyticProfile, ...] = ()
     notifications: Annotated[tuple[Callback, ...], Meta(max_length=MOST_CALLBACKS)] = ()
+    reference: str | None = None
+    kind: Literal["stream", "videofile"] | None = None
+    downloadable: bool = False
 
 
 def profile_of(extra: dict[str, Any]) -> StreamProfile:

@@ -85,6 +85,9 @@ class Control(Section):
     """The database of streams, tasks, runs and uploads."""
 
     url: SecretStr = Field(SecretStr(""), description="SQLAlchemy URL; empty: SQLite in data_dir")
+    stream_logs_days: Annotated[float, Field(ge=0, le=100_000)] = Field(
+        30.0, description="entries of the streams' logs are removed after so many days, but for the last; 0 keeps all"
+    )
 
 
 class Media(Section):

@@ -20,6 +20,8 @@ from query_api.middleware import Counting, LocalOnly, Reading, RequestIds
 from query_api.openapi import document
 from query_api.ports import Collaborators
 from query_api.refusals import MethodNotAllowed, TooLarge, WrongContentType, status_of
+from query_api.resources.agent import AgentResource, ConfigResource, ManualResource, PluginsResource
+from query_api.resources.agent_streams import AgentStreamResource, AgentStreamsResource, StreamLogsResource
 from query_api.resources.analysis import SmartSearchResource, VideosdkResource, VideoTaskResource
 from query_api.resources.ledgers import LedgerResource, LedgersResource
 from query_api.resources.rows import MediaResource, RowsResource
@@ -37,10 +39,14 @@ from query_api.resources.tasks import TaskResource, TasksResource
 from query_api.resources.videos import VideoResource, VideosResource
 from query_api.routes import ROUTES, surface_of
 from query_api.services.access import Access
+from query_api.services.agent import Agent
+from query_api.services.agent_streams import AgentStreams
 from query_api.services.health import Health
 from query_api.services.immediate import Immediate
 from query_api.services.ledgers import Ledgers
+from query_api.services.manual import Manual
 from query_api.services.search import SmartSearch
+from query_api.services.stream_requests import StreamRequests
 from query_api.services.streams import Streams
 from query_api.services.submissions import Submissions
 from query_api.services.tasks import Tasks
@@ -83,6 +89,8 @@ def resources(settings: Settings, parts: Collaborators) -> dict[str, Any]:
     submissions = Submissions(settings, parts)
     tasks = Tasks(settings, parts, uploads)
     streams = Streams(parts, uploads)
+    watched = AgentStreams(parts, uploads)
+    agent = Agent(settings, parts)
     ledgers = Ledgers(parts)
     health = Health(settings, parts)
     immediate = Immediate(settings, parts)
@@ -107,6 +115,13 @@ def resources(settings: Settings, parts: Collaborators) -> dict[str, Any]:
         "ledger": LedgerResource(settings, pool, ledgers),
         "streams": StreamsResource(settings, pool, submissions, streams),
         "stream": StreamResource(pool, streams),
+        "agent_streams": AgentStreamsResource(settings, pool, StreamRequests(settings, parts), watched),
+        "agent_stream": AgentStreamResource(pool, watched),
+        "stream_logs": StreamLogsResource(pool, watched),
+        "agent": AgentResource(pool, agent),
+        "config": ConfigResource(agent),
+        "plugins": PluginsResource(agent),
+        "manual": ManualResource(settings, pool, Manual()),
     }
 
 

@@ -43,6 +43,7 @@ CODES_EXPLAINED = {
     38001: "A part that the service needs does not answer.",
     43004: "The video could not be opened or decoded.",
     44001: "There is no stream or task with this id.",
+    44002: "A number that is no stream status; the detail lists those that are.",
     44014: "Nothing here can do what was asked, such as an analytic that is not installed.",
     **{status: f"{title}, as in HTTP; the detail says what and where." for status, title in TITLES.items()},
 }
@@ -109,4 +110,6 @@ def _agent_code(error: BaseException, status: int) -> int:
         return 38001
     if status == 500:
         return 1
+    if isinstance(error, InvalidInput) and error.field.split(".")[0] == "statuses":
+        return 44002
     return next((code for kind, code in AGENT_CODES if isinstance(error, kind)), status)

@@ -14,11 +14,11 @@ from core.settings import Query
 from query_api.complaints import Complaints
 from query_api.local import Header
 from query_api.refusals import NotAllowed, Unauthenticated
-from query_api.routes.route import Route
+from query_api.routes.route import ACCOUNT, Route
 from query_api.services.access import Access
 
 KEY_HEADER = "X-Api-Key"
-ACCOUNT_HEADER = "Luna-Account-Id"
+
 ACCOUNT_PARAM = "account_id"
 SIGNED_PARAM = "token"
 HOW = "send `Authorization: Bearer TOKEN` or `X-Api-Key: KEY`"
@@ -92,17 +92,17 @@ def within(account: str, req: falcon.asgi.Request, route: Route) -> str:
     Raises:
         NotAllowed: it names another account, or the route is not divided by accounts.
     """
-    header = req.get_header(ACCOUNT_HEADER)
+    header = req.get_header(ACCOUNT)
     asked = [value for name, value in parse_qsl(req.query_string, keep_blank_values=True) if name == ACCOUNT_PARAM]
     named = asked if header is None else [*asked, header]
     if any(one.strip().lower() != account for one in named):
         raise NotAllowed("the token is another account's", "account")
     if ACCOUNT_PARAM in params_of(route.params):
         return req.query_string if asked else "&".join(filter(None, (req.query_string, f"{ACCOUNT_PARAM}={account}")))
-    if ACCOUNT_HEADER not in route.headers:
+    if ACCOUNT not in route.headers:
         raise NotAllowed(f"the token is for account {account} alone, and this is not divided by accounts", "account")
     if header is None:
-        raise NotAllowed(f"the token is for account {account} alone: name it in {ACCOUNT_HEADER}", "account")
+        raise NotAllowed(f"the token is for account {account} alone: name it in {ACCOUNT}", "account")
     return req.query_string
 
 

@@ -12,13 +12,14 @@ import msgspec
 from core.scopes import SCOPES
 from query_api.errors import CODES_EXPLAINED, PROBLEM, TITLES
 from query_api.guard import KEY_HEADER
-from query_api.routes.route import CSV, HTML, JSON, PROMETHEUS, YAML, Answer, Route, Surface
+from query_api.routes.route import ACCOUNT, CSV, HTML, JSON, PROMETHEUS, YAML, Answer, Route, Surface
 from query_api.types.errors import AgentError, EngineError, Problem
 
 Document = dict[str, Any]
 REF = "#/components/schemas/{name}"
 TEXTS = frozenset({CSV, HTML, YAML, PROMETHEUS})
 _CONVERTED = re.compile(r"\{(?P<name>\w+):(?P<kind>\w+)\}")
+UUID_PATTERN = "^[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}$"
 REQUEST_ID = {
     "type": "string",
     "pattern": "^[0-9]{10},[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}$",
@@ -165,6 +166,8 @@ def _headers(route: Route) -> list[Document]:
         schema: Document = {"type": "string"}
         if name in {"Upload-Offset", "Upload-Length"}:
             schema = {"type": "integer", "minimum": 0, "maximum": 2**53}
+        elif name == ACCOUNT:
+            schema = {"type": "string", "pattern": UUID_PATTERN}
         required = says.endswith("required")
         given.append({"name": name, "in": "header", "required": required, "schema": schema, "description": says})
     return given

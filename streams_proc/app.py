@@ -32,11 +32,12 @@ MOST_RECORDS = 5000
 
 
 async def control(settings: Settings, stopping: asyncio.Event, instance: str | None) -> None:
-    """Statuses of runs to the control database; beside it the outbox, sweeping, trimming and checking ledgers."""
+    """Statuses of runs to the control database; beside it the outbox, sweeping, trimming, ledgers and retention."""
     from streams_proc.attempt import Backoff
     from streams_proc.audit import Audit
     from streams_proc.publish import KafkaPublisher
     from streams_proc.relay import Relay
+    from streams_proc.retention import Retention
     from streams_proc.status import StatusHandler
     from streams_proc.sweep import Sweep
     from streams_proc.trim import KafkaLogs, Trim
@@ -76,6 +77,7 @@ async def control(settings: Settings, stopping: asyncio.Event, instance: str | N
             sweep.run(backoff),
             Trim(KafkaLogs(settings.kafka), topics).run(backoff),
             Audit(store, lambda stream, run: analytics().frame_counts(stream, run)).run(backoff),
+            Retention(store, settings.control.stream_logs_days).run(backoff),
         )
         await work(settings, stage, stopping, instance, beside)
 

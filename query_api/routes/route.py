@@ -19,6 +19,7 @@ TABLES = (JSON, CSV, ARROW, PARQUET)
 BYTES = "application/octet-stream"
 FORM = "multipart/form-data"
 PROMETHEUS = "text/plain"
+TEXT = "text/plain"
 ANY = "*/*"
 
 
@@ -100,3 +101,4 @@ class Route:
 
 
 PLACE = {"Location": "address of what was made"}
+ACCOUNT = "Luna-Account-Id"

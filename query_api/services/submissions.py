@@ -72,7 +72,7 @@ class Submissions:
         refuse_what_comes_later(request)
         model = self._model(request.model)
         known = self._labels(model)
-        analytics = tuple(_agent_analytic(i, item, known) for i, item in enumerate(request.analytics))
+        analytics = tuple(agent_analytic(i, item, known) for i, item in enumerate(request.analytics))
         video = request.video
         located = self._locate(video.url, asker, "video")
         self._check_room()
@@ -218,7 +218,8 @@ def refuse_what_comes_later(request: VideoSdkRequest) -> None:
             )
 
 
-def _agent_analytic(i: int, item: RequestedAnalytic, known: Sequence[str]) -> Analytic:
+def agent_analytic(i: int, item: RequestedAnalytic, known: Sequence[str]) -> Analytic:
+    """The `i`-th analytic asked for, with its defaults. Raises InvalidInput, Unprocessable."""
     given = Analytic(item.analytic_name, item.parameters.parameters, tuple(item.parameters.targets))
     valid = _valid(given, f"analytics.{i}.analytic_name", f"analytics.{i}.parameters")
     return _labelled(valid, known, f"analytics.{i}.parameters.parameters.labels")

@@ -29,6 +29,7 @@ STREAM_COLUMNS = (
 RUN_COLUMNS = tuple(RUNS.c)
 _spec = msgspec.json.Decoder(StreamSpec)
 counts_of = msgspec.json.Decoder(IngestCounts).decode
+positions_of = msgspec.json.Decoder(tuple[int, ...]).decode
 _video = msgspec.json.Decoder(VideoInfo)
 _problems = msgspec.json.Decoder(tuple[StreamProblem, ...])
 _object = msgspec.json.Decoder(dict[str, Any])
@@ -54,13 +55,22 @@ def stream_values(spec: StreamSpec, extra: dict[str, Any]) -> dict[str, Any]:
         "media_key": url.removeprefix(MEDIA_SCHEME) if url.startswith(MEDIA_SCHEME) else None,
         "spec": json_text(spec),
         "extra": json_text(extra),
+        "reference": _text(extra, "reference") or url,
+        "source": _text(extra, "source"),
+        "event_source_group": _text(extra, "event_source_group"),
     }
+
+
+def _text(extra: dict[str, Any], name: str) -> str | None:
+    """A text of the profile (`core.profile`); other values than texts are some surface's own."""
+    found = extra.get(name)
+    return found if isinstance(found, str) else None
 
 
 def run_row(row: Sequence[Any]) -> RunRow:
     """Of `RUN_COLUMNS`."""
     stream_id, run, state, created, status, started, ended, host, counts, *rest = row
-    video, problems, error, total, last, imbalance = rest
+    video, problems, error, total, last, imbalance, attempt, attempt_ms, paused, frame = rest
     return RunRow(
         stream_id=StreamId(stream_id),
         run=Run(run),
@@ -77,6 +87,10 @@ def run_row(row: Sequence[Any]) -> RunRow:
         total_frames=total,
         last_media_s=last,
         imbalance=imbalance,
+        attempt=attempt,
+        attempt_ms=attempt_ms,
+        paused=positions_of(paused),
+        frame_ms=frame,
     )
 
 

@@ -28,7 +28,10 @@ class Base(DeclarativeBase):
 
 
 class Stream(Base):
-    """A stream or task; `spec` and `extra` are JSON text, the rest repeats what is searched."""
+    """A stream or task; `spec` and `extra` are JSON text, the rest repeats what is searched.
+
+    `reference` is the address as it was given, which for an upload is not the one that is read.
+    """
 
     __tablename__ = "streams"
     __table_args__ = (
@@ -51,12 +54,16 @@ class Stream(Base):
     created_ms: Mapped[int] = mapped_column(BigInteger())
     updated_ms: Mapped[int] = mapped_column(BigInteger())
     version: Mapped[int] = mapped_column(Integer())
+    reference: Mapped[str] = mapped_column(Text(), server_default="")
+    source: Mapped[str | None] = mapped_column(Text())
+    event_source_group: Mapped[str | None] = mapped_column(Text())
 
 
 class Run(Base):
     """A run as last heard of; `status_ms` is the time of the newest status, 0 before the first.
 
-    `imbalance` is how many frames its ledger was off by when it was checked; null before.
+    `imbalance` is how many frames its ledger was off by when it was checked; null before. `paused` is JSON text;
+    `frame_ms` the time of the newest status that told of more frames.
     """
 
     __tablename__ = "runs"
@@ -79,6 +86,10 @@ class Run(Base):
     total_frames: Mapped[int | None] = mapped_column(BigInteger())
     last_media_s: Mapped[float | None] = mapped_column(Float(53))
     imbalance: Mapped[int | None] = mapped_column(BigInteger())
+    attempt: Mapped[int] = mapped_column(Integer(), server_default="0")
+    attempt_ms: Mapped[int | None] = mapped_column(BigInteger())
+    paused: Mapped[str] = mapped_column(Text(), server_default="[]")
+    frame_ms: Mapped[int | None] = mapped_column(BigInteger())
 
 
 class Receipt(Base):
@@ -158,3 +169,30 @@ class Token(Base):
     expires_ms: Mapped[int | None] = mapped_column(BigInteger())
     last_used_ms: Mapped[int | None] = mapped_column(BigInteger())
     revoked_ms: Mapped[int | None] = mapped_column(BigInteger())
+
+
+class StreamLog(Base):
+    """A change of a stream's state, or an error of it, in the order of `id`; gone with its stream."""
+
+    __tablename__ = "stream_logs"
+    __table_args__ = (
+        Index("stream_logs_by_stream", "stream_id", "id"),
+        Index("stream_logs_by_time", "log_ms"),
+    )
+
+    id: Mapped[int] = mapped_column(Big, primary_key=True, autoincrement=True)
+    stream_id: Mapped[UUID] = mapped_column(Uuid(), ForeignKey("streams.stream_id", ondelete="CASCADE"))
+    status: Mapped[str] = mapped_column(String(16))
+    log_ms: Mapped[int] = mapped_column(BigInteger())
+    error: Mapped[str | None] = mapped_column(Text())
+    frame_ms: Mapped[int | None] = mapped_column(BigInteger())
+    analytic_index: Mapped[int | None] = mapped_column(Integer())
+
+
+class Property(Base):
+    """What the whole installation has one of, such as its own id."""
+
+    __tablename__ = "properties"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(Text())

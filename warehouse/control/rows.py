@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
+from core import states
 from core.ids import Run, StreamId
 from core.messages import IngestCounts, StreamProblem, StreamSpec, VideoInfo
 
-RunState = Literal["pending", "in_progress", "done", "restart", "failure", "stop", "handler_lost", "unknown", "paused"]
+RunState: TypeAlias = states.State
 TaskState = Literal["pending", "in_progress", "collecting", "done", "failed", "cancelled"]
 UploadState = Literal["open", "complete"]
-ENDED: frozenset[str] = frozenset({"done", "failure", "stop"})
+ENDED = states.ENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,9 @@ class RunRow:
         started_ms: first `in_progress`; ended_ms: of the state that ended it.
         updated_ms: time of the newest status that was recorded.
         imbalance: frames by which its ledger did not sum when it was last checked; None before.
+        attempt: restarts in a row since frames last came; attempt_ms: when the last of them was.
+        paused: positions of the analytics that are outside of their schedules, while it is in progress.
+        frame_ms: time of the newest status that told of more frames; None before the first.
     """
 
     stream_id: StreamId
@@ -40,6 +45,10 @@ class RunRow:
     total_frames: int | None = None
     last_media_s: float | None = None
     imbalance: int | None = None
+    attempt: int = 0
+    attempt_ms: int | None = None
+    paused: tuple[int, ...] = ()
+    frame_ms: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -65,10 +74,27 @@ class StreamRow:
     version: int
     current: RunRow
 
+    @property
+    def shown(self) -> RunState:
+        """The state of the stream, which its users see."""
+        return states.shown(self.current.state, self.current.paused, self.spec.desired)
+
+    @property
+    def items(self) -> Mapping[states.Place, RunState]:
+        """The state of each of its analytics."""
+        return states.items(self.current.state, len(self.spec.analytics), self.current.paused, self.spec.desired)
+
 
 @dataclass(frozen=True, slots=True)
 class StreamFilter:
-    """Streams for which everything given holds."""
+    """Streams for which everything given holds.
+
+    Attributes:
+        states: of their runs; shown: of the streams, as their users see them.
+        stream_id_from: included; stream_id_to: not.
+        references: addresses as they were given.
+        sources, event_source_groups: what the profile calls them.
+    """
 
     task: bool | None = None
     account_id: str | None = None
@@ -79,6 +105,41 @@ class StreamFilter:
     created_from_ms: int | None = None
     created_to_ms: int | None = None
     ephemeral: bool | None = False
+    shown: tuple[RunState, ...] = ()
+    stream_id_from: StreamId | None = None
+    stream_id_to: StreamId | None = None
+    references: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    event_source_groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLogRow:
+    """One change of a stream's state, or an error of it.
+
+    Attributes:
+        log_ms: when it was so; frame_ms: wall time of the last frame that was read by then.
+        analytic_index: position of the analytic whose state it is; None of a stream that has none.
+    """
+
+    stream_id: StreamId
+    status: RunState
+    log_ms: int
+    error: str | None = None
+    frame_ms: int | None = None
+    analytic_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Entries for which everything given holds."""
+
+    account_id: str | None = None
+    stream_ids: tuple[StreamId, ...] | None = None
+    statuses: tuple[RunState, ...] = ()
+    analytic_indexes: tuple[int, ...] = ()
+    from_ms: int | None = None
+    to_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

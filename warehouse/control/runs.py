@@ -7,17 +7,23 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from core import log
 from core.errors import NotFound
 from core.ids import Run, StreamId
 from core.messages import IngestCounts, StreamStatus
+from core.metrics import counter
+from core.states import legal, settled
 from warehouse.control import models
 from warehouse.control.codec import RUN_COLUMNS, RUNS, STREAMS, counts_of, json_text, run_row
 from warehouse.control.database import Database, insert_new, table
 from warehouse.control.receipts import EXPECTED
 from warehouse.control.rows import ENDED, RunRow, StreamRow, TaskProgress, TaskState
-from warehouse.control.streams import Streams
+from warehouse.control.stream_logs import log_stream
+from warehouse.control.streams import Streams, read_stream
 
 RECEIPTS = table(models.Receipt)
+NONE_PAUSED = "[]"
+logger = log.get(__name__)
 
 
 class Runs(Streams, Database):
@@ -153,30 +159,60 @@ def _record(connection: Connection, status: StreamStatus, now: int) -> bool:
     if not _create_missing(connection, status.stream_id, status.run, now):
         return False
     this = (RUNS.c.stream_id == status.stream_id, RUNS.c.run == status.run)
-    columns = (RUNS.c.state, RUNS.c.status_ms, RUNS.c.started_ms, RUNS.c.counts)
+    columns = (RUNS.c.state, RUNS.c.status_ms, RUNS.c.started_ms, RUNS.c.counts, RUNS.c.paused, RUNS.c.attempt)
     old = connection.execute(select(*columns).where(*this)).one()
-    ends = status.state in ENDED
-    if old.state in ENDED:
+    if old.state in ENDED and (status.state == old.state or status.ts_ms <= old.status_ms):
         return False
-    if status.ts_ms < old.status_ms and not ends and status.counts.decoded <= counts_of(old.counts).decoded:
+    ends = status.state in ENDED
+    decoded = counts_of(old.counts).decoded
+    if status.ts_ms < old.status_ms and not (ends or status.counts.decoded > decoded):
+        return False
+    # a heartbeat that changes nothing but counts needs no look at the stream
+    plain = status.state == old.state and status.error is None and not status.paused and old.paused == NONE_PAUSED
+    stream = None if plain else read_stream(connection, status.stream_id)
+    state = status.state if stream is None else settled(status.state, len(stream.spec.analytics), status.paused)
+    if not legal(old.state, state):
+        _refuse(old.state, status)
         return False
     values = _told(status)
+    values["state"] = state
     if old.started_ms is None and status.state == "in_progress":
         values["started_ms"] = status.ts_ms
+    if status.counts.decoded > decoded:
+        values["frame_ms"] = status.ts_ms
+    if status.attempt > old.attempt:
+        values["attempt_ms"] = status.ts_ms
     if ends:
         values["ended_ms"] = status.ts_ms
     connection.execute(update(RUNS).where(*this).values(**values))
+    if stream is not None and stream.spec.run == status.run:
+        log_stream(connection, stream, read_stream(connection, status.stream_id), status.ts_ms, status.error)
     return True
+
+
+def _refuse(before: str, status: StreamStatus) -> None:
+    """A late or repeated status is passed over silently; this is one that contradicts what is known."""
+    counter("sightline_run_transitions_refused_total").labels(before, status.state).inc()
+    logger.warning(
+        "a run cannot go from one state to the other",
+        stream_id=str(status.stream_id),
+        run=status.run,
+        before=before,
+        after=status.state,
+        host=status.host,
+    )
 
 
 def _told(status: StreamStatus) -> dict[str, Any]:
     """What a status says; what it leaves out stays as it was."""
     values: dict[str, Any] = {
-        "state": status.state,
         "status_ms": status.ts_ms,
         "host": status.host,
-        "counts": json_text(status.counts),
+        "attempt": status.attempt,
+        "paused": json_text(tuple(sorted(set(status.paused)))),
     }
+    if status.counts.decoded:  # whoever has counted nothing (it waits, it was restarted) does not undo what was
+        values["counts"] = json_text(status.counts)
     if status.video is not None:
         values["video"] = json_text(status.video)
     if status.problems:

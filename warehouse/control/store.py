@@ -6,16 +6,18 @@ from core.clock import Clock, wall_clock
 from core.settings import Settings
 from warehouse.control.audits import Audits
 from warehouse.control.database import open_engine
+from warehouse.control.identity import Identity
 from warehouse.control.outbox import Outbox
 from warehouse.control.runs import Runs
 from warehouse.control.schema import upgrade
+from warehouse.control.stream_logs import StreamLogs
 from warehouse.control.tokens import Tokens
 from warehouse.control.tombstones import Tombstones
 from warehouse.control.uploads import Uploads
 
 
-class ControlStore(Runs, Audits, Tombstones, Outbox, Uploads, Tokens):
-    """Streams, tasks, runs, receipts, tombstones, the outbox, uploads and tokens.
+class ControlStore(Runs, Audits, Tombstones, Outbox, Uploads, StreamLogs, Identity, Tokens):
+    """Streams, tasks, runs, receipts, tombstones, the outbox, uploads, the log of streams, and tokens.
 
     Threads and processes may share the database; calls block. Every method raises
     StoreUnavailable when the database does not answer, and SetupError when it has no schema.

@@ -6,16 +6,18 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, case, delete, func, insert, or_, select, update
 
 from core.bounds import check
 from core.errors import BadMessage, Conflict, InvalidInput, NotFound
 from core.ids import Run, StreamId, engine_stream_id
 from core.messages import IngestCounts, StreamSpec
+from core.states import can_resume, can_stop
 from warehouse.control import models
 from warehouse.control.codec import RUN_COLUMNS, RUNS, STREAM_COLUMNS, STREAMS, json_text, stream_row, stream_values
 from warehouse.control.database import Database, insert_new, table
-from warehouse.control.rows import StreamFilter, StreamRow
+from warehouse.control.rows import RunState, StreamFilter, StreamRow
+from warehouse.control.stream_logs import log_stream
 from warehouse.page import Page, decode_cursor, digest, page_of
 
 EVERYTHING = StreamFilter()
@@ -23,9 +25,17 @@ MAX_LIMIT = 10_000
 MOST_BYTES = 1024**2
 """Of a definition: it travels with its run along every topic."""
 
-_WHOLE = select(*STREAM_COLUMNS, *RUN_COLUMNS).join(
-    RUNS, and_(RUNS.c.stream_id == STREAMS.c.stream_id, RUNS.c.run == STREAMS.c.run)
+NO_ID = StreamId(UUID(int=0))
+SHOWN = case(
+    (STREAMS.c.desired == "stop", "stop"),
+    (and_(RUNS.c.state == "in_progress", RUNS.c.paused != "[]"), "unknown"),
+    else_=RUNS.c.state,
 )
+"""`StreamRow.shown`, where the database is to know it."""
+
+_CURRENT = and_(RUNS.c.stream_id == STREAMS.c.stream_id, RUNS.c.run == STREAMS.c.run)
+_WHOLE = select(*STREAM_COLUMNS, *RUN_COLUMNS).join(RUNS, _CURRENT)
+_ORDERS = {"created": STREAMS.c.created_ms, "name": STREAMS.c.name, "id": STREAMS.c.stream_id}
 
 
 class Streams(Database):
@@ -49,12 +59,14 @@ class Streams(Database):
             )
             _begin_run(connection, spec, now)
             _tell(connection, spec.stream_id, spec, now)
-            return _read(connection, spec.stream_id)
+            created = read_stream(connection, spec.stream_id)
+            log_stream(connection, None, created, now)
+            return created
 
     def stream(self, stream_id: StreamId) -> StreamRow:
         """A stream with its current run. Raises NotFound."""
         with self._reading() as connection:
-            return _read(connection, stream_id)
+            return read_stream(connection, stream_id)
 
     def stream_by_engine_id(self, engine_id: str) -> StreamRow:
         """The stream whose id ends in these 16 digits. Raises NotFound."""
@@ -85,6 +97,22 @@ class Streams(Database):
             rows = [stream_row(row) for row in connection.execute(statement.limit(limit + 1))]
         return page_of(rows, limit, asked, lambda row: (row.created_ms, row.stream_id.hex))
 
+    def list_streams(
+        self,
+        filter_: StreamFilter,
+        *,
+        by: Literal["created", "name", "id"] = "created",
+        descending: bool = True,
+        limit: int,
+        offset: int = 0,
+    ) -> list[StreamRow]:
+        """`limit` streams behind the first `offset`, in the order asked for."""
+        keys = (_ORDERS[by], STREAMS.c.stream_id)
+        order = [key.desc() if descending else key.asc() for key in keys]
+        statement = _filtered(_WHOLE, filter_).order_by(*order).limit(limit).offset(offset)
+        with self._reading() as connection:
+            return [stream_row(row) for row in connection.execute(statement)]
+
     def count_streams(self, filter_: StreamFilter = EVERYTHING) -> int:
         """How many streams the filter finds."""
         counted = (
@@ -94,6 +122,14 @@ class Streams(Database):
         )
         with self._reading() as connection:
             return int(connection.execute(_filtered(counted, filter_)).scalar_one())
+
+    def count_states(self, filter_: StreamFilter = EVERYTHING) -> dict[RunState, int]:
+        """How many streams are in each state, as their users see it; states without one are left out."""
+        each = select(SHOWN.label("shown")).select_from(STREAMS).join(RUNS, _CURRENT)
+        found = _filtered(each, filter_).subquery()
+        counted = select(found.c.shown, func.count()).group_by(found.c.shown)
+        with self._reading() as connection:
+            return {row[0]: int(row[1]) for row in connection.execute(counted)}
 
     def update_stream(
         self, spec: StreamSpec, extra: dict[str, Any] | None = None, *, version: int | None = None
@@ -134,8 +170,28 @@ class Streams(Database):
                 return old
             spec = msgspec.structs.replace(old.spec, desired=desired)
             if desired == "run":
-                spec = msgspec.structs.replace(spec, run=Run(old.spec.run + 1), started_ms=self._now())
+                spec = self._again(spec)
             return self._changed(connection, old, spec, old.extra)
+
+    def patch_stream(self, stream_id: StreamId, action: Literal["stop", "resume"]) -> bool:
+        """Stop a stream that goes on, or begin a new run of one that stands still, however it came to.
+
+        Returns:
+            False when its state does not suit, and nothing was done.
+
+        Raises:
+            NotFound: no such stream.
+        """
+        with self._writing() as connection:
+            old = _lock(connection, stream_id)
+            if not (can_stop(old.shown) if action == "stop" else can_resume(old.shown)):
+                return False
+            spec = msgspec.structs.replace(old.spec, desired="stop" if action == "stop" else "run")
+            self._changed(connection, old, spec if action == "stop" else self._again(spec), old.extra)
+            return True
+
+    def _again(self, spec: StreamSpec) -> StreamSpec:
+        return msgspec.structs.replace(spec, run=Run(spec.run + 1), started_ms=self._now())
 
     def delete_stream(self, stream_id: StreamId) -> bool:
         """Remove a stream with its runs; a tombstone stays, so that nothing of it comes back.
@@ -168,7 +224,9 @@ class Streams(Database):
             _begin_run(connection, spec, now)
         if spec != old.spec:
             _tell(connection, spec.stream_id, spec, now)
-        return _read(connection, spec.stream_id)
+        changed = read_stream(connection, spec.stream_id)
+        log_stream(connection, old, changed, now)
+        return changed
 
 
 def _refuse_taken(connection: Connection, stream_id: StreamId) -> None:
@@ -180,7 +238,8 @@ def _refuse_taken(connection: Connection, stream_id: StreamId) -> None:
         raise Conflict(f"a stream {stream_id}, or one that ends in the same 16 digits, exists")
 
 
-def _read(connection: Connection, stream_id: StreamId) -> StreamRow:
+def read_stream(connection: Connection, stream_id: StreamId) -> StreamRow:
+    """A stream with its current run, within a transaction. Raises NotFound."""
     row = connection.execute(_WHOLE.where(STREAMS.c.stream_id == stream_id)).first()
     if row is None:
         raise NotFound(f"no stream {stream_id}")
@@ -190,7 +249,7 @@ def _read(connection: Connection, stream_id: StreamId) -> StreamRow:
 def _lock(connection: Connection, stream_id: StreamId) -> StreamRow:
     """So that the outbox holds a stream's changes in the order in which they were made."""
     connection.execute(select(STREAMS.c.stream_id).where(STREAMS.c.stream_id == stream_id).with_for_update())
-    return _read(connection, stream_id)
+    return read_stream(connection, stream_id)
 
 
 def _begin_run(connection: Connection, spec: StreamSpec, now: int) -> None:
@@ -241,5 +300,11 @@ def _filtered(statement: Select[Any], filter_: StreamFilter) -> Select[Any]:
         (filter_.states or None, RUNS.c.state.in_(filter_.states)),
         (filter_.created_from_ms, s.created_ms >= (filter_.created_from_ms or 0)),
         (filter_.created_to_ms, s.created_ms < (filter_.created_to_ms or 0)),
+        (filter_.shown or None, SHOWN.in_(filter_.shown)),
+        (filter_.stream_id_from, s.stream_id >= (filter_.stream_id_from or NO_ID)),
+        (filter_.stream_id_to, s.stream_id < (filter_.stream_id_to or NO_ID)),
+        (filter_.references or None, s.reference.in_(filter_.references)),
+        (filter_.sources or None, s.source.in_(filter_.sources)),
+        (filter_.event_source_groups or None, s.event_source_group.in_(filter_.event_source_groups)),
     )
     return statement.where(*(condition for asked, condition in conditions if asked is not None))

@@ -150,6 +150,7 @@ def known(client: testing.TestClient, parts: Parts, task: Callable[..., str]) ->
         "open_id": begun["video_id"],
         "stream_id": stream["stream_id"],
         "key": "a/1/b.jpg",
+        "page": "index.html",
         "jpeg": base64.b64encode(picture()).decode(),
     }
 

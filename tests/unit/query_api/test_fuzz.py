@@ -24,6 +24,7 @@ from query_api.app import create_app
 from query_api.routes import ROUTES
 from query_api.routes.route import Route
 from query_api.types.common import MAX_MS
+from tests.unit.query_api.cameras import camera
 from tests.unit.query_api.conftest import deferred
 from tests.unit.query_api.fakes import Parts, batch
 
@@ -82,11 +83,16 @@ def make_sensible(case: schemathesis.Case, route: Route, known: dict[str, str]) 
         case.query["partial"] = "true"
         case.body = b""
     case.path_parameters.update({name: names[name] for name in case.path_parameters if name in names})
+    if route.resource == "agent_stream" and case.query:
+        case.query.pop("account_id", None)
     if not isinstance(case.body, dict):
         return
     if route.resource == "videosdk":
         case.body |= deferred()
         case.body.pop("model", None)
+    elif route.resource == "agent_streams":
+        case.body |= camera()
+        case.body.pop("notification_policy", None)
     elif route.resource == "streams":
         case.body |= {"url": "rtsp://camera.example/1", "analytics": [{"name": "face_detection"}]}
         case.body.pop("model", None)

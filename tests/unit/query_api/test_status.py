@@ -152,6 +152,8 @@ def test_with_authentication_everything_but_health_asks_for_a_token(closed: test
         "/health",
         "/ready",
         "/docs/spec",
+        "/docs/dev",
+        "/docs/dev/{page:path}",
     ]
 
 

@@ -54,6 +54,7 @@ class StreamRow:
     Attributes:
         version: grows with every change; `ControlStore.update_stream` can insist on it.
         current: the run that `spec.run` names.
+        node_num: the node where it was registered, whichever runs it now.
     """
 
     stream_id: StreamId
@@ -64,6 +65,7 @@ class StreamRow:
     updated_ms: int
     version: int
     current: RunRow
+    node_num: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class StreamFilter:
     created_from_ms: int | None = None
     created_to_ms: int | None = None
     ephemeral: bool | None = False
+    node_num: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from core.clock import Clock, wall_clock
 from core.settings import Settings
 from warehouse.control.audits import Audits
+from warehouse.control.checkin import Checkins
+from warehouse.control.configuration import Configurations
 from warehouse.control.database import open_engine
+from warehouse.control.nodes import Nodes
 from warehouse.control.outbox import Outbox
 from warehouse.control.runs import Runs
 from warehouse.control.schema import upgrade
@@ -13,8 +16,8 @@ from warehouse.control.tombstones import Tombstones
 from warehouse.control.uploads import Uploads
 
 
-class ControlStore(Runs, Audits, Tombstones, Outbox, Uploads):
-    """Streams, tasks, runs, receipts, tombstones, the outbox and uploads.
+class ControlStore(Runs, Audits, Tombstones, Outbox, Uploads, Nodes, Configurations, Checkins):
+    """Streams, tasks, runs, receipts, tombstones, the outbox, uploads, nodes, configuration and check-in.
 
     Threads and processes may share the database; calls block. Every method raises
     StoreUnavailable when the database does not answer, and SetupError when it has no schema.
@@ -23,7 +26,8 @@ class ControlStore(Runs, Audits, Tombstones, Outbox, Uploads):
     @classmethod
     def connect(cls, settings: Settings, clock: Clock = wall_clock) -> ControlStore:
         """The database of ``control.url``; opened at the first call."""
-        return cls(open_engine(settings.control_url), prefix=settings.kafka.prefix, clock=clock)
+        engine, seats = open_engine(settings.control_url), settings.query.seats
+        return cls(engine, prefix=settings.kafka.prefix, clock=clock, seats=seats)
 
     def migrate(self) -> None:
         """Create or upgrade the schema; several processes may try at once.

@@ -12,7 +12,9 @@ from core.errors import ClientError, InvalidInput, NotFound
 from core.settings import Settings
 from query_api.answers import base_of
 from query_api.context import request_id_of
+from query_api.cors import Cors
 from query_api.disconnect import Application
+from query_api.engine import Word, engine_resources
 from query_api.errors import render
 from query_api.middleware import Counting, Reading, RequestIds
 from query_api.openapi import document
@@ -34,6 +36,7 @@ from query_api.resources.streams import StreamResource, StreamsResource
 from query_api.resources.tasks import TaskResource, TasksResource
 from query_api.resources.videos import VideoResource, VideosResource
 from query_api.routes import ROUTES, surface_of
+from query_api.services.configuration import Configuration
 from query_api.services.health import Health
 from query_api.services.immediate import Immediate
 from query_api.services.ledgers import Ledgers
@@ -48,9 +51,12 @@ logger = log.get(__name__)
 
 def create_app(settings: Settings, parts: Collaborators) -> Application:
     """The application over these collaborators, which whoever passed them in closes."""
-    app = Application(middleware=[Counting(), RequestIds(parts.clock), Reading(settings.query, ROUTES)])
+    configuration = Configuration(settings, parts)
+    reading = Reading(settings.query, ROUTES)
+    app = Application(middleware=[Cors(configuration), Counting(), RequestIds(parts.clock), reading])
     app.router_options.converters["path"] = falcon.routing.PathConverter
-    made = resources(settings, parts)
+    app.router_options.converters["word"] = Word
+    made = resources(settings, parts, configuration)
     registered = set()
     for route in ROUTES:
         if (route.path, route.suffix) not in registered:
@@ -62,7 +68,7 @@ def create_app(settings: Settings, parts: Collaborators) -> Application:
     return app
 
 
-def resources(settings: Settings, parts: Collaborators) -> dict[str, Any]:
+def resources(settings: Settings, parts: Collaborators, configuration: Configuration) -> dict[str, Any]:
     """Every resource by the name that the table of routes gives it."""
     pool = parts.pool
     uploads = Uploads(settings, parts)
@@ -73,7 +79,7 @@ def resources(settings: Settings, parts: Collaborators) -> dict[str, Any]:
     health = Health(settings, parts)
     immediate = Immediate(settings, parts)
     return {
-        "root": RootResource(),
+        "root": RootResource(configuration),
         "version": VersionResource(),
         "healthcheck": HealthcheckResource(health),
         "health": HealthResource(),
@@ -93,6 +99,7 @@ def resources(settings: Settings, parts: Collaborators) -> dict[str, Any]:
         "ledger": LedgerResource(settings, pool, ledgers),
         "streams": StreamsResource(settings, pool, submissions, streams),
         "stream": StreamResource(pool, streams),
+        **engine_resources(settings, parts, submissions, streams, configuration),
     }
 
 

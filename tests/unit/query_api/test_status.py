@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -116,6 +117,8 @@ def test_every_route_is_described_once(client: testing.TestClient) -> None:
     [
         ("/1/nothing", {"error_code", "desc", "detail", "link"}),
         ("/smart-search/nothing", {"code", "message"}),
+        ("/streams/first", {"code", "message"}),
+        ("/config/nothing", {"code", "message"}),
         ("/query/v1/nothing", {"type", "title", "status", "detail", "request_id"}),
     ],
 )
@@ -142,10 +145,9 @@ def test_with_authentication_everything_but_health_is_closed(
 ) -> None:
     closed = client_of(settings.model_copy(update={"query": settings.query.model_copy(update={"auth": True})}))
     for route in ROUTES:
-        path = route.path
-        for placeholder in ("{task_id:uuid}", "{video_id:uuid}", "{stream_id:uuid}"):
-            path = path.replace(placeholder, "557d54ec-29ad-4f3c-93b4-c9092ef12515")
-        answer = closed.simulate_request(route.method, path.replace("{key:path}", "a.jpg"))
+        path = re.sub(r"\{\w+:uuid\}", "557d54ec-29ad-4f3c-93b4-c9092ef12515", route.path)
+        path = re.sub(r"\{\w+:int\}", "0", path).replace("{key:path}", "a.jpg")
+        answer = closed.simulate_request(route.method, re.sub(r"\{\w+:word\}", "0123456789abcdef", path))
         if route.scope is None:
             assert answer.status_code != 401, path
         else:

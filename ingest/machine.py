@@ -53,13 +53,13 @@ class Machine:
         self._broker = broker
         self._graphics = Graphics() if graphics is None else graphics
         self._services = Services() if services is None else services
+        # a container may not say how much is swapped in and out, which is not asked for
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module="psutil")
 
     def load(self) -> Load:
         """Since the last time it was asked."""
-        with warnings.catch_warnings():  # a container may not say how much it swaps
-            warnings.simplefilter("ignore", RuntimeWarning)
-            swap = float(psutil.swap_memory().percent)
-        return Load(float(psutil.cpu_percent(None)), float(psutil.virtual_memory().percent), swap)
+        memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+        return Load(float(psutil.cpu_percent(None)), float(memory.percent), float(swap.percent))
 
     def gpus(self) -> tuple[Gpu, ...]:
         """Graphics cards; none without a driver."""
@@ -85,7 +85,7 @@ def own_address(towards: tuple[str, int]) -> str | None:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect(towards)
             return str(probe.getsockname()[0])
-    except OSError:
+    except (OSError, UnicodeError):
         return None
 
 

@@ -38,6 +38,7 @@ MOST_DIMENSIONS = 8192
 MOST_COMPONENT = 1e6
 """Of a vector; far from what 32-bit floats can hold."""
 
+MOST_PERCENT = 1e6
 MOST_WORD = 256
 MOST_TEXT = 64 * 1024
 MOST_PROBLEMS = 1000
@@ -297,6 +298,27 @@ def _stream_status(status: m.StreamStatus) -> None:
         _within("paused", place, 0, MOST_ANALYTICS)
 
 
+def _node_status(status: m.NodeStatus) -> None:
+    _within("ts_ms", status.ts_ms, 0, LAST_MS - 1)
+    _within("started_ms", status.started_ms, 0, LAST_MS - 1)
+    for name in ("host", "address"):
+        _text(name, getattr(status, name))
+    for name in ("cpu_percent", "ram_percent", "swap_percent"):
+        _within(name, getattr(status, name), 0.0, MOST_PERCENT)
+    _within("streams", status.streams, 0, MOST_NUMBER)
+    for name in ("gpus", "services", "usage"):
+        _at_most(name, getattr(status, name), MOST_WORD)
+    _labels("services", (*status.services, *status.usage))
+    for gpu in status.gpus:
+        _text("gpus.name", gpu.name)
+        for name in ("utilization", "temperature", "memory_total", "memory_used", "memory_free"):
+            _optional(f"gpus.{name}", getattr(gpu, name), -MOST_NUMBER, MOST_COUNT)
+
+
+def _orders(orders: m.Orders) -> None:
+    _within("restart_ms", orders.restart_ms, 0, LAST_MS - 1)
+
+
 CHECKS: Mapping[str, Callable[[Any], None]] = {
     "stream_spec": _stream_spec,
     "run_begin": _run_begin,
@@ -306,5 +328,7 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "frame_tracks": _frame_tracks,
     "event": _event,
     "stream_status": _stream_status,
+    "node_status": _node_status,
+    "orders": _orders,
 }
 """By a message's tag."""

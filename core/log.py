@@ -61,6 +61,11 @@ def configure(telemetry: Telemetry, process: str) -> None:
     structlog.contextvars.bind_contextvars(process=process)
 
 
+def set_level(level: str) -> None:
+    """Log what is at least so important from now on: ``debug``, ``info``, ``warning`` or ``error``."""
+    logging.getLogger().setLevel(level.upper())
+
+
 def get(name: str) -> structlog.stdlib.BoundLogger:
     """A logger named after its module."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)

@@ -441,6 +441,20 @@ class Gpu(msgspec.Struct, frozen=True, omit_defaults=True):
     services: dict[str, int] = {}
 
 
+class Usage(msgspec.Struct, frozen=True):
+    """What the processes of one kind take of their machine together.
+
+    Attributes:
+        number: how many they are.
+        cpu_percent: of one core.
+        memory: bytes in memory.
+    """
+
+    number: int
+    cpu_percent: float
+    memory: int
+
+
 class StreamStatus(msgspec.Struct, frozen=True, tag_field="message", tag="stream_status", omit_defaults=True):
     """State change or heartbeat of a run.
 
@@ -474,13 +488,13 @@ class NodeStatus(msgspec.Struct, frozen=True, tag_field="message", tag="node_sta
     """Value of the compacted topic `nodes`, key = host: an ingest host lives.
 
     Attributes:
-        host: its name, unique among those that live.
+        host: its name, unique among those that live, and the same after a restart.
         started_ms: when its process began.
         address: under which other machines reach it.
         run_mode: ``CPU`` or ``GPU``.
         cpu_percent, ram_percent, swap_percent: of its machine.
         gpus: of its machine; empty without one.
-        services: processes of it by kind.
+        services: processes of the stack on it by kind; `usage`: what they take of it.
         streams: how many it runs.
         ended: it has left by itself.
     """
@@ -497,12 +511,26 @@ class NodeStatus(msgspec.Struct, frozen=True, tag_field="message", tag="node_sta
     services: dict[str, int] = {}
     streams: int = 0
     ended: bool = False
+    usage: dict[str, Usage] = {}
+
+
+class Orders(msgspec.Struct, frozen=True, tag_field="message", tag="orders", omit_defaults=True):
+    """Value of the topic `nodes` under the key `orders`: what every worker is to do.
+
+    Attributes:
+        restart_ms: when a restart was last asked for; whoever hears of a later one ends, to be begun again.
+        log_level: what is logged; empty: what each one's settings say.
+    """
+
+    restart_ms: int = 0
+    log_level: Literal["", "debug", "info", "warning", "error"] = ""
 
 
 FramesMessage: TypeAlias = RunBegin | Frame | RunEnd
 DetectionsMessage: TypeAlias = RunBegin | FrameDetections | RunEnd
 TracksMessage: TypeAlias = RunBegin | FrameTracks | RunEnd
 EventsMessage: TypeAlias = Event | RunEnd
+NodesMessage: TypeAlias = NodeStatus | Orders
 
 frames_encoder = msgspec.msgpack.Encoder()
 json_encoder = msgspec.json.Encoder()
@@ -512,6 +540,7 @@ _detections_decoder: msgspec.json.Decoder[DetectionsMessage] = msgspec.json.Deco
 _tracks_decoder: msgspec.json.Decoder[TracksMessage] = msgspec.json.Decoder(TracksMessage)
 _events_decoder: msgspec.json.Decoder[EventsMessage] = msgspec.json.Decoder(EventsMessage)
 _status_decoder: msgspec.json.Decoder[StreamStatus] = msgspec.json.Decoder(StreamStatus)
+_nodes_decoder: msgspec.json.Decoder[NodesMessage] = msgspec.json.Decoder(NodesMessage)
 
 MAX_JSON_BYTES = 32 * 1024 * 1024
 
@@ -554,6 +583,11 @@ def decode_event(value: bytes | None) -> EventsMessage:
 def decode_status(value: bytes | None) -> StreamStatus:
     """Read a record of `stream-status`. Raises BadMessage."""
     return _decode(_status_decoder, value)
+
+
+def decode_node(value: bytes | None) -> NodesMessage:
+    """Read a record of `nodes`. Raises BadMessage."""
+    return _decode(_nodes_decoder, value)
 
 
 def _decode(decoder: msgspec.json.Decoder[T] | msgspec.msgpack.Decoder[T], value: bytes | None) -> T:

@@ -216,6 +216,9 @@ class Query(Section):
     immediate_timeout_s: Seconds = Field(600.0, description="longest analysis that is answered at once")
     immediate_at_once: Count = Field(4, description="such analyses running in one worker")
     public_url: str = Field("", description="base of the URLs in answers; empty: the request's own")
+    seats: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=dict, description="most streams of an analytic, by its id; others may have any number"
+    )
 
 
 class Telemetry(Section):

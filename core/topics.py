@@ -31,7 +31,8 @@ class Topics:
     """Every topic's full name.
 
     `ingest_progress`, `snapshots_*` and `dead_letter_marks` are internal and compacted: where a run's
-    reading stands, the state of a stage, and what has become of dead letters.
+    reading stands, the state of a stage, and what has become of dead letters. `nodes` is compacted too: which
+    hosts there are, and what all workers are told.
     """
 
     streams: str
@@ -45,6 +46,7 @@ class Topics:
     dead_letter_marks: str
     ingest_progress: str
     snapshots_analyse: str
+    nodes: str
 
     @classmethod
     def of(cls, kafka: Kafka) -> Topics:
@@ -62,6 +64,7 @@ class Topics:
             dead_letter_marks=f"{p}dead-letter-marks",
             ingest_progress=f"{p}ingest-progress",
             snapshots_analyse=f"{p}snapshots.analyse",
+            nodes=f"{p}nodes",
         )
 
 
@@ -101,4 +104,6 @@ def definitions(kafka: Kafka) -> tuple[Topic, ...]:
         Topic(names.dead_letter_marks, n, compact),
         Topic(names.ingest_progress, n, compact),
         Topic(names.snapshots_analyse, n, compact),
+        # when a host was heard of is the broker's to say: hosts have clocks of their own
+        Topic(names.nodes, n, {**compact, "message.timestamp.type": "LogAppendTime"}),
     )

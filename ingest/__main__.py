@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from core import settings
 from core.errors import FatalError, SetupError, TransientError
 from core.log import configure, get
+from core.orders import Obeying
 from core.settings import Settings
 from ingest.host import Host
 
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str]) -> int:
             host = Host(loaded, instance=instance)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: host.stop())
-            host.run()
+            with Obeying(loaded.kafka, host.stop, loaded.telemetry.level):
+                host.run()
     except (FatalError, TransientError) as error:
         log.error(str(error))
         return 1

@@ -26,6 +26,8 @@ from core.metrics import counter, gauge
 from core.settings import Settings
 from core.topics import Topics
 from ingest.closer import Closer
+from ingest.machine import Machine
+from ingest.node import Node
 from ingest.offsets import bounds
 from ingest.progress import Checkpoint, ProgressLog
 from ingest.protocol import Start, settings_for_reader
@@ -87,13 +89,15 @@ class Host:
     ) -> None:
         prepare()
         kafka = settings.kafka
-        self.name = f"{socket.gethostname()}-{os.getpid()}"
+        self.name = f"{socket.gethostname()}-{os.getpid() if instance is None else instance}"
         self._settings = settings
         self._launch = launch
         self._now = now
         self._topic = Topics.of(kafka).streams
         self._progress = ProgressLog(kafka)
-        self._closer = Closer(kafka, clients.producer(kafka, "ingest-host"), self.name)
+        producer = clients.producer(kafka, "ingest-host")
+        self._closer = Closer(kafka, producer, self.name)
+        self._node = Node(producer, Topics.of(kafka).nodes, self.name, Machine(kafka.address))
         self._reader_settings = settings_for_reader(settings)
         self._streams: dict[bytes, Stream] = {}
         self._unread: dict[int, int] = {}
@@ -118,6 +122,7 @@ class Host:
     def run(self) -> None:
         """Run until `stop`; then every reader has been suspended and the group left."""
         self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        self._node.start()
         log.info("ingest host runs", host=self.name)
         try:
             while not self._stopping:
@@ -127,6 +132,7 @@ class Host:
             raise
         finally:
             self._suspend(list(self._streams.values()))
+            self._node.leave()
             self._consumer.close()
             self._progress.close()
             log.info("ingest host has ended", host=self.name)
@@ -321,6 +327,7 @@ class Host:
         """Tell readers that their host lives; also between two questions to the broker, of which there may be many."""
         if self._now() - self._alive_at >= ALIVE_S:
             self._alive_at = self._now()
+            self._node.alive(sum(stream.reader is not None for stream in self._streams.values()))
             for stream in self._streams.values():
                 if stream.reader is not None:
                     stream.reader.alive()

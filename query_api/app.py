@@ -13,7 +13,9 @@ from core.settings import Settings
 from query_api.answers import base_of
 from query_api.complaints import Complaints
 from query_api.context import request_id_of
+from query_api.cors import Cors
 from query_api.disconnect import Application
+from query_api.engine import Word, engine_resources
 from query_api.errors import render
 from query_api.guard import Guard
 from query_api.middleware import Counting, LocalOnly, Reading, RequestIds
@@ -41,6 +43,7 @@ from query_api.routes import ROUTES, surface_of
 from query_api.services.access import Access
 from query_api.services.agent import Agent
 from query_api.services.agent_streams import AgentStreams
+from query_api.services.configuration import Configuration
 from query_api.services.health import Health
 from query_api.services.immediate import Immediate
 from query_api.services.ledgers import Ledgers
@@ -59,10 +62,12 @@ WS_CODES = 3000
 
 def create_app(settings: Settings, parts: Collaborators) -> Application:
     """The application over these collaborators, which whoever passed them in closes."""
+    configuration = Configuration(settings, parts)
     complaints = Complaints()
     guard = Guard(settings.query, Access(parts.pool, parts.control, parts.clock), complaints)
     app = Application(
         middleware=[
+            Cors(configuration),
             Counting(),
             RequestIds(parts.clock),
             LocalOnly(settings.query, complaints),
@@ -70,7 +75,8 @@ def create_app(settings: Settings, parts: Collaborators) -> Application:
         ]
     )
     app.router_options.converters["path"] = falcon.routing.PathConverter
-    made = resources(settings, parts)
+    app.router_options.converters["word"] = Word
+    made = resources(settings, parts, configuration)
     registered = set()
     for route in ROUTES:
         if (route.path, route.suffix) not in registered:
@@ -82,7 +88,7 @@ def create_app(settings: Settings, parts: Collaborators) -> Application:
     return app
 
 
-def resources(settings: Settings, parts: Collaborators) -> dict[str, Any]:
+def resources(settings: Settings, parts: Collaborators, configuration: Configuration) -> dict[str, Any]:
     """Every resource by the name that the table of routes gives it."""
     pool = parts.pool
     uploads = Uploads(settings, parts)
@@ -95,7 +101,7 @@ def resources(settings: Settings, parts: Collaborators) -> dict[str, Any]:
     health = Health(settings, parts)
     immediate = Immediate(settings, parts)
     return {
-        "root": RootResource(),
+        "root": RootResource(configuration),
         "version": VersionResource(),
         "healthcheck": HealthcheckResource(health),
         "health": HealthResource(),
@@ -122,6 +128,7 @@ def resources(settings: Settings, parts: Collaborators) -> dict[str, Any]:
         "config": ConfigResource(agent),
         "plugins": PluginsResource(agent),
         "manual": ManualResource(settings, pool, Manual()),
+        **engine_resources(settings, parts, submissions, streams, configuration),
     }
 
 

@@ -20,6 +20,7 @@ REF = "#/components/schemas/{name}"
 TEXTS = frozenset({CSV, HTML, YAML, PROMETHEUS})
 _CONVERTED = re.compile(r"\{(?P<name>\w+):(?P<kind>\w+)\}")
 UUID_PATTERN = "^[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}$"
+PATH_SCHEMAS: dict[str, Document] = {"uuid": {"type": "string", "format": "uuid"}, "int": {"type": "integer"}}
 REQUEST_ID = {
     "type": "string",
     "pattern": "^[0-9]{10},[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}$",
@@ -121,8 +122,7 @@ def _body(route: Route, media: str, schemas: dict[Any, Document]) -> Document:
 def _path_params(route: Route) -> list[Document]:
     found = []
     for match in _CONVERTED.finditer(route.path):
-        uuid = match["kind"] == "uuid"
-        schema = {"type": "string", **({"format": "uuid"} if uuid else {"minLength": 1, "maxLength": 512})}
+        schema = PATH_SCHEMAS.get(match["kind"], {"type": "string", "minLength": 1, "maxLength": 512})
         found.append({"name": match["name"], "in": "path", "required": True, "schema": schema})
     return found
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from core import log
 from core.errors import ConfigError
+from core.orders import Obeying
 from core.settings import Settings, load
 from core.topics import Topics
 from streams_proc.assemble import work
@@ -32,12 +33,15 @@ MOST_RECORDS = 5000
 
 
 async def control(settings: Settings, stopping: asyncio.Event, instance: str | None) -> None:
-    """Statuses of runs to the control database; beside it the outbox, sweeping, trimming, ledgers and retention."""
+    """Statuses of runs to the control database; beside it the outbox, the nodes, their orders, and the chores."""
     from streams_proc.attempt import Backoff
     from streams_proc.audit import Audit
+    from streams_proc.clear_logs import ClearLogs
+    from streams_proc.nodes import KafkaNodes, Nodes
+    from streams_proc.orders import OrderRelay
     from streams_proc.publish import KafkaPublisher
     from streams_proc.relay import Relay
-    from streams_proc.retention import Retention
+    from streams_proc.retain import Retain
     from streams_proc.status import StatusHandler
     from streams_proc.sweep import Sweep
     from streams_proc.trim import KafkaLogs, Trim
@@ -71,13 +75,19 @@ async def control(settings: Settings, stopping: asyncio.Event, instance: str | N
     )
     stage = StatelessStage("control", (topics.stream_status,), StatusHandler(store), batch=500)
     backoff = Backoff()
-    with contextlib.closing(KafkaPublisher(settings.kafka, "relay")) as publisher:
+    with (
+        contextlib.closing(KafkaPublisher(settings.kafka, "relay")) as publisher,
+        contextlib.closing(KafkaNodes(settings.kafka)) as nodes,
+    ):
         beside = (
             Relay(store, publisher, topics.streams).run(backoff),
+            OrderRelay(store, publisher, topics.nodes).run(backoff),
+            Nodes(nodes, store).run(backoff),
+            Retain(store, analytics, embeddings, media).run(backoff),
             sweep.run(backoff),
             Trim(KafkaLogs(settings.kafka), topics).run(backoff),
             Audit(store, lambda stream, run: analytics().frame_counts(stream, run)).run(backoff),
-            Retention(store, settings.control.stream_logs_days).run(backoff),
+            ClearLogs(store, settings.control.stream_logs_days).run(backoff),
         )
         await work(settings, stage, stopping, instance, beside)
 
@@ -235,6 +245,8 @@ def main(arguments: Sequence[str]) -> int:
         if chosen.replay:
             snapshots = Topics.of(settings.kafka).snapshots_analyse if name == "analyse" else None
             await asyncio.to_thread(replay, settings.kafka, name, snapshots)
-        await PROCESSES[name](settings, stopping, chosen.instance)
+        loop = asyncio.get_running_loop()
+        with Obeying(settings.kafka, lambda: loop.call_soon_threadsafe(stopping.set), settings.telemetry.level):
+            await PROCESSES[name](settings, stopping, chosen.instance)
 
     return run(name, process, say_no_more)

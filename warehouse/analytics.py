@@ -15,7 +15,7 @@ from core.errors import InvalidInput, LimitExceeded
 from core.ids import EventId, Run, Seq, StreamId
 from core.messages import CANCELLED, Event, FrameDetections, FrameTracks
 from core.settings import Settings
-from warehouse.clickhouse import results
+from warehouse.clickhouse import results, retention
 from warehouse.clickhouse.client import Client
 from warehouse.clickhouse.columns import Batch, build, event_batches, frame_batches, track_batches
 from warehouse.clickhouse.exports import export_sql
@@ -29,7 +29,16 @@ from warehouse.clickhouse.statistics import counting
 from warehouse.clickhouse.topology import TABLES, Topology
 from warehouse.filters import Bucket, Filter, GroupBy, Metric, Table
 from warehouse.page import Page, decode_cursor, digest, page_of
-from warehouse.rows import DetectionRow, FrameCounts, RunFrame, RunTrackPoint, StatisticsRow, TrackRow, TrackView
+from warehouse.rows import (
+    DetectionRow,
+    FrameCounts,
+    RunFrame,
+    RunTrackPoint,
+    StatisticsRow,
+    StoreUsage,
+    TrackRow,
+    TrackView,
+)
 
 T = TypeVar("T")
 MAX_LIMIT = 100_000
@@ -96,6 +105,31 @@ class AnalyticsStore:
             self._client.command(
                 f"ALTER TABLE {self._topology.local(table)}{self._topology.on_cluster} APPLY DELETED MASK"
             )
+
+    # keeping no more than is to be kept
+
+    def delete_before(self, streams: Sequence[StreamId], before_ms: int) -> bool:
+        """Detections, places of tracks, tracks and views of before then; whether there were any.
+
+        Frames stay: the ledger is made of them.
+        """
+        return retention.delete_before(self._client, self._topology, retention.FINDINGS, streams, before_ms)
+
+    def delete_events_before(self, streams: Sequence[StreamId], before_ms: int) -> bool:
+        """Events whose newest phase is of before then; whether there were any."""
+        return retention.delete_before(self._client, self._topology, retention.EVENTS, streams, before_ms)
+
+    def delete_events_beyond(self, streams: Sequence[StreamId], most: int) -> bool:
+        """Of each stream all events but the `most` that began last; whether there were any."""
+        return retention.delete_events_beyond(self._client, self._topology, frozenset(streams), most)
+
+    def old_pictures(self, streams: Sequence[StreamId], before_ms: int, *, after: str, limit: int) -> list[str]:
+        """Media keys of pictures taken before then, in their order, those after `after`."""
+        return retention.old_pictures(self._client, self._topology, streams, before_ms, after=after, limit=limit)
+
+    def usage(self) -> StoreUsage:
+        """How full its disks are, and how many events there are."""
+        return retention.usage(self._client, self._topology)
 
     # asking
 

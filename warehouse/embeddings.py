@@ -132,6 +132,10 @@ class EmbeddingStore:
         """Everything of a stream: neither a search nor an older version gives any of it on return."""
         self.open().delete_stream(stream)
 
+    def delete_before(self, streams: Sequence[StreamId], before_ms: int) -> None:
+        """Views of these streams taken before then, as `delete_stream`."""
+        self.open().delete_before(streams, before_ms)
+
     def maintain(self) -> None:
         """Build what indices are missing, take new rows into them, compact, drop old versions."""
         self.open().maintain()

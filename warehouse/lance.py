@@ -150,7 +150,14 @@ class LanceTables:
 
     def delete_stream(self, stream: StreamId) -> None:
         """Everything of a stream: neither a search nor an older version gives any of it on return."""
-        where = _where([stream], None, None, None)
+        self._delete(_where([stream], None, None, None))
+
+    def delete_before(self, streams: Sequence[StreamId], before_ms: int) -> None:
+        """As `EmbeddingStore.delete_before`."""
+        for at in range(0, len(streams), MAX_STREAMS):
+            self._delete(_where(streams[at : at + MAX_STREAMS], None, before_ms, None))
+
+    def _delete(self, where: str) -> None:
         for keyspace in KEYSPACES:
             with _errors():
                 table = self._table(keyspace)

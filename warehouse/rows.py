@@ -133,3 +133,12 @@ class TrackView:
     score: float
     quality: float
     box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUsage:
+    """Room on the disks of the analytics database, in bytes, and how many events it holds."""
+
+    total_bytes: int
+    free_bytes: int
+    events: int

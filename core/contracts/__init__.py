@@ -24,6 +24,7 @@ TYPES: dict[str, Any] = {
     "tracks": m.TracksMessage,
     "events": m.EventsMessage,
     "stream-status": m.StreamStatus,
+    "nodes": m.NodesMessage,
 }
 """Value type by topic. `frames` stands for both lanes; its values are MessagePack of the same shape."""
 

@@ -15,6 +15,7 @@ from query_api.openapi import Document
 from query_api.page import page_of
 from query_api.pool import Pool
 from query_api.routes.route import HTML, JSON, PROMETHEUS, YAML
+from query_api.services.configuration import Configuration
 from query_api.services.health import OK, Health
 from query_api.types import status
 
@@ -34,9 +35,13 @@ LINKS = {
 class RootResource:
     """``/``."""
 
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+
     async def on_get(self, _: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Who answers here."""
-        answers.json(resp, status.Root("Sightline", status.SemanticVersion(MAJOR, MINOR, PATCH), "", LINKS))
+        key, numbers = self._configuration.known.deployment_key, status.SemanticVersion(MAJOR, MINOR, PATCH)
+        answers.json(resp, status.Root("Sightline", numbers, key, LINKS))
 
 
 class VersionResource:

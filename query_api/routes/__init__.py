@@ -8,10 +8,33 @@ from query_api.routes.route import Route, Surface
 ROUTES: tuple[Route, ...] = (*status.ROUTES, *agent.ROUTES, *engine.ROUTES, *query.ROUTES)
 
 
+ENGINE = frozenset(
+    {
+        "",
+        "analytic_list",
+        "config",
+        "database",
+        "event_channel",
+        "extract",
+        "mjpeg",
+        "node_status",
+        "pipeline",
+        "resource_stats",
+        "rules",
+        "smart-search",
+        "stream_jpeg",
+        "streams",
+        "v2",
+        "visual",
+    }
+)
+"""First parts of the engine surface's paths."""
+
+
 def surface_of(path: str) -> Surface:
     """The surface whose error shape answers for `path`, also where there is no route."""
     if path.startswith(("/1/", "/2/", "/docs/")) or path in {"/version", "/healthcheck"}:
         return Surface.AGENT
-    if path in {"/", "/smart-search"} or path.startswith("/smart-search/"):
+    if path.strip("/").split("/", maxsplit=1)[0] in ENGINE or path == "/system/restart":
         return Surface.ENGINE
     return Surface.QUERY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import simplejpeg
@@ -25,8 +25,14 @@ T = TypeVar("T")
 KEYSPACES: dict[str, Keyspace] = {"object_detection": "appearance", "face_detection": "face"}
 ANALYTICS: dict[Keyspace, str] = {keyspace: name for name, keyspace in KEYSPACES.items()}
 FACE_WIDENED = 0.3
-NODE = 0
 ENGINE_ID_LENGTH = 16
+
+
+class Named(NamedTuple):
+    """What a hit says of its stream."""
+
+    name: str
+    node_num: int
 
 
 class SmartSearch:
@@ -114,32 +120,33 @@ class SmartSearch:
         gone = self._parts.control.tombstones({neighbour.stream_id for _, neighbour in found}) if found else frozenset()
         kept = [(keyspace, neighbour) for keyspace, neighbour in found if neighbour.stream_id not in gone]
         kept.sort(key=lambda pair: -pair[1].similarity)
-        names: dict[StreamId, str] = {}
-        return [self._hit(keyspace, neighbour, names) for keyspace, neighbour in kept[: request.limit]]
+        known: dict[StreamId, Named] = {}
+        return [self._hit(keyspace, neighbour, known) for keyspace, neighbour in kept[: request.limit]]
 
     def _model(self, keyspace: Keyspace) -> str:
         models = self._settings.models
         return models.embedder if keyspace == "appearance" else models.face_embedder
 
-    def _hit(self, keyspace: Keyspace, found: Neighbour, names: dict[StreamId, str]) -> SmartSearchHit:
-        if found.stream_id not in names:
-            names[found.stream_id] = self._name(found.stream_id)
+    def _hit(self, keyspace: Keyspace, found: Neighbour, known: dict[StreamId, Named]) -> SmartSearchHit:
+        if found.stream_id not in known:
+            known[found.stream_id] = self._named(found.stream_id)
         return SmartSearchHit(
             stream_id=engine_stream_id(found.stream_id),
             analytic_id=ANALYTICS[keyspace],
-            node_num=NODE,
+            node_num=known[found.stream_id].node_num,
             timestamp_ms=found.ts_ms,
             similarity=round(found.similarity, 6),
             image_jpeg=self._picture(found.media_key),
             primary_text=found.label,
-            secondary_text=names[found.stream_id],
+            secondary_text=known[found.stream_id].name,
         )
 
-    def _name(self, stream: StreamId) -> str:
+    def _named(self, stream: StreamId) -> Named:
         try:
-            return self._parts.control.stream(stream).spec.name
+            row = self._parts.control.stream(stream)
         except NotFound:
-            return ""
+            return Named("", 0)
+        return Named(row.spec.name, row.node_num)
 
     def _picture(self, key: str) -> str:
         try:

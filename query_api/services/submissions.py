@@ -222,16 +222,16 @@ def agent_analytic(i: int, item: RequestedAnalytic, known: Sequence[str]) -> Ana
     """The `i`-th analytic asked for, with its defaults. Raises InvalidInput, Unprocessable."""
     given = Analytic(item.analytic_name, item.parameters.parameters, tuple(item.parameters.targets))
     valid = _valid(given, f"analytics.{i}.analytic_name", f"analytics.{i}.parameters")
-    return _labelled(valid, known, f"analytics.{i}.parameters.parameters.labels")
+    return labelled(valid, known, f"analytics.{i}.parameters.parameters.labels")
 
 
 def _query_analytic(i: int, item: StreamAnalytic, known: Sequence[str]) -> Analytic:
     given = Analytic(item.name, item.parameters, tuple(item.targets))
     valid = _valid(given, f"analytics.{i}.name", f"analytics.{i}")
-    return _labelled(valid, known, f"analytics.{i}.parameters.labels")
+    return labelled(valid, known, f"analytics.{i}.parameters.labels")
 
 
-def _labelled(analytic: Analytic, known: Sequence[str], field: str) -> Analytic:
+def labelled(analytic: Analytic, known: Sequence[str], field: str) -> Analytic:
     """The analytic, its labels among the model's. Raises InvalidInput."""
     labels = analytic.parameters.get("labels", ANY)
     if labels == [ANY]:

@@ -17,7 +17,9 @@ import msgspec
 from core.contracts import TYPES, examples
 from core.messages import FramesMessage, encode_frame
 
-TOPICS = tuple(TYPES)
+TOPICS = tuple(topic for topic in TYPES if topic != "nodes")
+"""Those whose messages are of streams."""
+
 EXAMPLE = UUID("557d54ec-29ad-4f3c-93b4-c9092ef12515")
 HUGE = 2**63
 NUMBERS: tuple[Any, ...] = (-1, HUGE, -HUGE, 2**64 - 1, 10**30, 1e308, -1e308)

@@ -25,6 +25,7 @@ STREAM_COLUMNS = (
     STREAMS.c.created_ms,
     STREAMS.c.updated_ms,
     STREAMS.c.version,
+    STREAMS.c.node_num,
 )
 RUN_COLUMNS = tuple(RUNS.c)
 _spec = msgspec.json.Decoder(StreamSpec)
@@ -97,7 +98,7 @@ def run_row(row: Sequence[Any]) -> RunRow:
 def stream_row(row: Sequence[Any]) -> StreamRow:
     """Of `STREAM_COLUMNS`, then `RUN_COLUMNS`."""
     at = len(STREAM_COLUMNS)
-    stream_id, engine_id, spec, extra, created, updated, version = row[:at]
+    stream_id, engine_id, spec, extra, created, updated, version, node_num = row[:at]
     return StreamRow(
         stream_id=StreamId(stream_id),
         engine_id=engine_id,
@@ -107,6 +108,7 @@ def stream_row(row: Sequence[Any]) -> StreamRow:
         updated_ms=updated,
         version=version,
         current=run_row(row[at:]),
+        node_num=node_num,
     )
 
 

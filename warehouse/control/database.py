@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,17 +65,21 @@ def translated(error: SQLAlchemyError) -> SightlineError:
 class Database:
     """An engine with read and write transactions."""
 
-    def __init__(self, engine: Engine, *, prefix: str = "", clock: Clock = wall_clock) -> None:
+    def __init__(
+        self, engine: Engine, *, prefix: str = "", clock: Clock = wall_clock, seats: Mapping[str, int] | None = None
+    ) -> None:
         """Over an open engine.
 
         Args:
             prefix: of topics' names, which receipts leave out.
+            seats: most streams of an analytic, by its id; one that is not named may have any number.
         """
         self._engine = engine
         self._writer = engine.execution_options(**{WRITE: True})
         self._prefix = prefix
         self._clock = clock
         self._holder = uuid4().hex
+        self._seats = seats or {}
 
     def _now(self) -> int:
         return now_ms(self._clock)

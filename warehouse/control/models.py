@@ -30,7 +30,8 @@ class Base(DeclarativeBase):
 class Stream(Base):
     """A stream or task; `spec` and `extra` are JSON text, the rest repeats what is searched.
 
-    `reference` is the address as it was given, which for an upload is not the one that is read.
+    `reference` is the address as it was given, which for an upload is not the one that is read; `node_num` says where
+    it was registered.
     """
 
     __tablename__ = "streams"
@@ -38,6 +39,7 @@ class Stream(Base):
         Index("streams_by_time", "created_ms", "stream_id"),
         Index("streams_by_account", "account_id"),
         Index("streams_by_media", "media_key"),
+        Index("streams_by_node", "node_num"),
     )
 
     stream_id: Mapped[UUID] = mapped_column(Uuid(), primary_key=True)
@@ -57,6 +59,7 @@ class Stream(Base):
     reference: Mapped[str] = mapped_column(Text(), server_default="")
     source: Mapped[str | None] = mapped_column(Text())
     event_source_group: Mapped[str | None] = mapped_column(Text())
+    node_num: Mapped[int] = mapped_column(Integer(), server_default="0")
 
 
 class Run(Base):
@@ -196,3 +199,35 @@ class Property(Base):
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     value: Mapped[str] = mapped_column(Text())
+
+
+class Node(Base):
+    """An ingest host; its number is given when it is first heard of, `status` is JSON text."""
+
+    __tablename__ = "nodes"
+
+    node_num: Mapped[int] = mapped_column(Integer(), primary_key=True, autoincrement=False)
+    host: Mapped[str] = mapped_column(Text(), unique=True)
+    first_ms: Mapped[int] = mapped_column(BigInteger())
+    heard_ms: Mapped[int] = mapped_column(BigInteger())
+    status: Mapped[str] = mapped_column(Text())
+
+
+class Configuration(Base):
+    """What is configured while Sightline runs, as JSON text by name."""
+
+    __tablename__ = "configuration"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[str] = mapped_column(Text())
+    updated_ms: Mapped[int] = mapped_column(BigInteger())
+
+
+class CheckinKey(Base):
+    """A key pair that a check-in accepts; of the secret only its hash is kept."""
+
+    __tablename__ = "checkin_keys"
+
+    access_key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    secret_hash: Mapped[str] = mapped_column(Text())
+    created_ms: Mapped[int] = mapped_column(BigInteger())

@@ -63,6 +63,7 @@ class StreamRow:
     Attributes:
         version: grows with every change; `ControlStore.update_stream` can insist on it.
         current: the run that `spec.run` names.
+        node_num: the node where it was registered, whichever runs it now.
     """
 
     stream_id: StreamId
@@ -73,6 +74,7 @@ class StreamRow:
     updated_ms: int
     version: int
     current: RunRow
+    node_num: int = 0
 
     @property
     def shown(self) -> RunState:
@@ -105,6 +107,7 @@ class StreamFilter:
     created_from_ms: int | None = None
     created_to_ms: int | None = None
     ephemeral: bool | None = False
+    node_num: int | None = None
     shown: tuple[RunState, ...] = ()
     stream_id_from: StreamId | None = None
     stream_id_to: StreamId | None = None

@@ -5,8 +5,11 @@ from __future__ import annotations
 from core.clock import Clock, wall_clock
 from core.settings import Settings
 from warehouse.control.audits import Audits
+from warehouse.control.checkin import Checkins
+from warehouse.control.configuration import Configurations
 from warehouse.control.database import open_engine
 from warehouse.control.identity import Identity
+from warehouse.control.nodes import Nodes
 from warehouse.control.outbox import Outbox
 from warehouse.control.runs import Runs
 from warehouse.control.schema import upgrade
@@ -16,8 +19,10 @@ from warehouse.control.tombstones import Tombstones
 from warehouse.control.uploads import Uploads
 
 
-class ControlStore(Runs, Audits, Tombstones, Outbox, Uploads, StreamLogs, Identity, Tokens):
-    """Streams, tasks, runs, receipts, tombstones, the outbox, uploads, the log of streams, and tokens.
+class ControlStore(
+    Runs, Audits, Tombstones, Outbox, Uploads, StreamLogs, Identity, Tokens, Nodes, Configurations, Checkins
+):
+    """Streams and tasks, and all else that is looked up by its key.
 
     Threads and processes may share the database; calls block. Every method raises
     StoreUnavailable when the database does not answer, and SetupError when it has no schema.
@@ -26,7 +31,8 @@ class ControlStore(Runs, Audits, Tombstones, Outbox, Uploads, StreamLogs, Identi
     @classmethod
     def connect(cls, settings: Settings, clock: Clock = wall_clock) -> ControlStore:
         """The database of ``control.url``; opened at the first call."""
-        return cls(open_engine(settings.control_url), prefix=settings.kafka.prefix, clock=clock)
+        engine, seats = open_engine(settings.control_url), settings.query.seats
+        return cls(engine, prefix=settings.kafka.prefix, clock=clock, seats=seats)
 
     def migrate(self) -> None:
         """Create or upgrade the schema; several processes may try at once.

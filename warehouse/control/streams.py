@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from core.states import can_resume, can_stop
 from warehouse.control import models
 from warehouse.control.codec import RUN_COLUMNS, RUNS, STREAM_COLUMNS, STREAMS, json_text, stream_row, stream_values
 from warehouse.control.database import Database, insert_new, table
+from warehouse.control.limits import refuse_full, refuse_unseated
 from warehouse.control.rows import RunState, StreamFilter, StreamRow
 from warehouse.control.stream_logs import log_stream
 from warehouse.page import Page, decode_cursor, digest, page_of
@@ -25,6 +27,7 @@ MAX_LIMIT = 10_000
 MOST_BYTES = 1024**2
 """Of a definition: it travels with its run along every topic."""
 
+Change = Callable[[StreamRow], tuple[StreamSpec, dict[str, Any]]]
 NO_ID = StreamId(UUID(int=0))
 SHOWN = case(
     (STREAMS.c.desired == "stop", "stop"),
@@ -41,21 +44,28 @@ _ORDERS = {"created": STREAMS.c.created_ms, "name": STREAMS.c.name, "id": STREAM
 class Streams(Database):
     """Streams, tasks among them."""
 
-    def create_stream(self, spec: StreamSpec, extra: dict[str, Any] | None = None) -> StreamRow:
+    def create_stream(self, spec: StreamSpec, extra: dict[str, Any] | None = None, *, node_num: int = 0) -> StreamRow:
         """A new stream with its first run, pending.
 
         Args:
             extra: what the surfaces keep with it; JSON values.
+            node_num: where it is registered.
 
         Raises:
-            Conflict: the id exists, was deleted, or ends in the same 16 digits as another's.
+            Conflict: the id exists, was deleted, or ends in the same 16 digits as another's; or there is no room for it
+                on its node, or no seat for one of its analytics.
             InvalidInput: no ingest host could take it.
         """
         now = self._now()
         with self._writing() as connection:
             _refuse_taken(connection, spec.stream_id)
+            if not spec.task:
+                refuse_full(connection, node_num)
+                refuse_unseated(connection, self._seats, spec.analytics)
             connection.execute(
-                insert(STREAMS).values(**stream_values(spec, extra or {}), created_ms=now, updated_ms=now, version=1)
+                insert(STREAMS).values(
+                    **stream_values(spec, extra or {}), created_ms=now, updated_ms=now, version=1, node_num=node_num
+                )
             )
             _begin_run(connection, spec, now)
             _tell(connection, spec.stream_id, spec, now)
@@ -142,15 +152,39 @@ class Streams(Database):
 
         Raises:
             NotFound: no such stream.
-            Conflict: it is at another version.
+            Conflict: it is at another version, or there is no seat for one of its analytics.
             InvalidInput: no ingest host could take it.
         """
         with self._writing() as connection:
             old = _lock(connection, spec.stream_id)
             if version is not None and version != old.version:
                 raise Conflict(f"stream {spec.stream_id} is at version {old.version}, not {version}")
+            refuse_unseated(connection, self._seats, spec.analytics, old.spec.analytics)
             renewed = msgspec.structs.replace(spec, run=Run(old.spec.run + 1))
             return self._changed(connection, old, renewed, old.extra if extra is None else extra)
+
+    def change_stream(self, stream_id: StreamId, change: Change) -> StreamRow:
+        """Change a stream as it stands; nobody else changes it between.
+
+        Its run goes on, unless the changed definition has the number of the next one. A change that changes nothing
+        is none.
+
+        Args:
+            change: from the stream to its new definition and what the surfaces keep with it; when it raises, all
+                stays as it was.
+
+        Raises:
+            NotFound: no such stream.
+            Conflict: there is no seat for one of its analytics.
+            InvalidInput: no ingest host could take it.
+        """
+        with self._writing() as connection:
+            old = _lock(connection, stream_id)
+            spec, extra = change(old)
+            if (spec, extra) == (old.spec, old.extra):
+                return old
+            refuse_unseated(connection, self._seats, spec.analytics, old.spec.analytics)
+            return self._changed(connection, old, spec, extra)
 
     def set_extra(self, stream_id: StreamId, extra: dict[str, Any]) -> StreamRow:
         """Change what the surfaces keep with a stream; its run goes on. Raises NotFound."""
@@ -297,6 +331,7 @@ def _filtered(statement: Select[Any], filter_: StreamFilter) -> Select[Any]:
         (filter_.stream_ids, s.stream_id.in_(filter_.stream_ids or ())),
         (filter_.names or None, s.name.in_(filter_.names)),
         (filter_.desired, s.desired == filter_.desired),
+        (filter_.node_num, s.node_num == filter_.node_num),
         (filter_.states or None, RUNS.c.state.in_(filter_.states)),
         (filter_.created_from_ms, s.created_ms >= (filter_.created_from_ms or 0)),
         (filter_.created_to_ms, s.created_ms < (filter_.created_to_ms or 0)),

@@ -18,6 +18,7 @@ DECODERS = {
     "tracks": m.decode_tracks,
     "events": m.decode_event,
     "stream-status": m.decode_status,
+    "nodes": m.decode_node,
 }
 
 

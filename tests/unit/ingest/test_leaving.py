@@ -57,6 +57,15 @@ class Group:
     def __init__(self, *_: Any, **__: Any) -> None:
         self.closed = False
 
+    def produce(self, topic: str, **told: Any) -> None:
+        self.produced = (topic, told)
+
+    def poll(self, _: float) -> int:
+        return 0
+
+    def flush(self, _: float) -> int:
+        return 0
+
     def subscribe(self, *_: Any, **told: Any) -> None:
         self.told = told
 

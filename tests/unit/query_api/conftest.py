@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from query_api.pool import Pool
 from query_api.ports import Collaborators
 from tests.unit.query_api.fakes import FakeAnalytics, FakeEmbeddings, FakeFollowers, FakeModels, Parts
 from warehouse.control import ControlStore
+from warehouse.control.checkin import hash_secret
 from warehouse.control.receipts import EXPECTED
 from warehouse.control.tokens import MARKS
 from warehouse.media import MediaStore
@@ -45,6 +47,14 @@ def resolve(host: str, port: int) -> tuple[str, ...]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path, stack={"min_free_mb": 1}, query={"allowed_hosts": TEST_HOSTS})
+
+
+@pytest.fixture(autouse=True)
+def level_stays() -> Iterator[None]:
+    """The service sets what is logged, as the platform's configuration says."""
+    before = logging.getLogger().level
+    yield
+    logging.getLogger().setLevel(before)
 
 
 @pytest.fixture(scope="session")
@@ -143,12 +153,15 @@ def known(client: testing.TestClient, parts: Parts, task: Callable[..., str]) ->
     video = client.simulate_post("/query/v1/videos", params={"name": "a.mp4"}, body=b"0123456789").json
     stream = client.simulate_post("/query/v1/streams", json={"url": "rtsp://camera.example/1"}).json
     begun = client.simulate_post("/query/v1/videos", params={"partial": "true"}).json
+    parts.control.add_checkin_key("AKID-1", hash_secret("sk-1"))
     return {
         "task_id": done,
         "pending_id": task(),
         "video_id": video["video_id"],
         "open_id": begun["video_id"],
         "stream_id": stream["stream_id"],
+        "access_key": "AKID-1",
+        "secret_key": "sk-1",
         "key": "a/1/b.jpg",
         "page": "index.html",
         "jpeg": base64.b64encode(picture()).decode(),

@@ -19,7 +19,15 @@ from warehouse.control import ControlStore
 from warehouse.embeddings import Neighbour
 from warehouse.filters import Filter
 from warehouse.page import Page
-from warehouse.rows import DetectionRow, FrameCounts, RunTrackPoint, StatisticsRow, TrackRow, TrackView
+from warehouse.rows import (
+    DetectionRow,
+    FrameCounts,
+    RunTrackPoint,
+    StatisticsRow,
+    StoreUsage,
+    TrackRow,
+    TrackView,
+)
 
 
 class FakeAnalytics:
@@ -52,6 +60,11 @@ class FakeAnalytics:
 
     def delete_stream(self, stream: StreamId) -> None:
         self.deleted.append(stream)
+
+    def usage(self) -> StoreUsage:
+        if self.down:
+            raise StoreUnavailable("ClickHouse does not answer")
+        return StoreUsage(10_000, 4_000, 12)
 
     def frame_counts(self, stream: StreamId, run: int) -> FrameCounts:
         return self.counts

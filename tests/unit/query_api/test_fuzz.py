@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 from core.settings import Settings
 from query_api.app import create_app
 from query_api.routes import ROUTES
-from query_api.routes.route import Route
+from query_api.routes.route import Route, Surface
 from query_api.types.common import MAX_MS
 from tests.unit.query_api.cameras import camera
 from tests.unit.query_api.conftest import deferred
@@ -76,7 +76,10 @@ def test_every_operation_answers_as_described(
 
 def make_sensible(case: schemathesis.Case, route: Route, known: dict[str, str]) -> None:
     """Ids of what is there, as long as no example has removed it, and addresses that may be opened."""
-    names = {**known, **({"task_id": known["pending_id"]} if route.suffix == "cancel" else {})}
+    names: dict[str, Any] = {**known, **({"task_id": known["pending_id"]} if route.suffix == "cancel" else {})}
+    if route.surface is Surface.ENGINE:
+        analytic = "face_detection" if route.operation == "pipeline_post" else "object_detection"
+        names |= {"node_num": 0, "stream_id": known["stream_id"].replace("-", "")[-16:], "analytic_id": analytic}
     if route.operation == "video_patch":
         names["video_id"] = known["open_id"]
         case.headers["Upload-Offset"] = "0"
@@ -96,6 +99,12 @@ def make_sensible(case: schemathesis.Case, route: Route, known: dict[str, str]) 
     elif route.resource == "streams":
         case.body |= {"url": "rtsp://camera.example/1", "analytics": [{"name": "face_detection"}]}
         case.body.pop("model", None)
+    elif route.resource in {"node_streams", "node_stream"}:
+        case.body |= {"stream_address": "rtsp://camera.example/1"}
+    elif route.resource == "pipeline":
+        case.body.clear()
+    elif route.resource == "checkin":
+        case.body |= {name: known[name] for name in ("access_key", "secret_key")}
     elif route.resource == "smart_search":
         case.body |= {"type": "image", "query": known["jpeg"], "stream_ids": [known["stream_id"]]}
         case.body.pop("analytic_ids", None)

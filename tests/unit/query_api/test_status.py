@@ -116,6 +116,8 @@ def test_every_route_is_described_once(client: testing.TestClient) -> None:
     [
         ("/1/nothing", {"error_code", "desc", "detail", "link"}),
         ("/smart-search/nothing", {"code", "message"}),
+        ("/streams/first", {"code", "message"}),
+        ("/config/nothing", {"code", "message"}),
         ("/query/v1/nothing", {"type", "title", "status", "detail", "request_id"}),
     ],
 )

@@ -22,7 +22,7 @@ class StreamLogs(Protocol):
         ...
 
 
-class Retention:
+class ClearLogs:
     """Removes old entries of the streams' logs.
 
     Args:

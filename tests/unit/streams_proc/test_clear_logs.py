@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import StoreUnavailable
 from streams_proc.attempt import Backoff
-from streams_proc.retention import DAY_MS, EVERY_S, Retention
+from streams_proc.clear_logs import DAY_MS, EVERY_S, ClearLogs
 
 NOW = 100 * DAY_MS
 
@@ -32,13 +32,13 @@ class Enough(Exception):
 
 def test_entries_go_after_so_many_days() -> None:
     logs = FakeLogs()
-    assert Retention(logs, 30, lambda: NOW / 1000).clear() == 3
+    assert ClearLogs(logs, 30, lambda: NOW / 1000).clear() == 3
     assert logs.asked == [70 * DAY_MS]
 
 
 def test_zero_days_keep_everything() -> None:
     logs = FakeLogs()
-    assert Retention(logs, 0, lambda: NOW / 1000).clear() == 0
+    assert ClearLogs(logs, 0, lambda: NOW / 1000).clear() == 0
     assert logs.asked == []
 
 
@@ -52,7 +52,7 @@ def test_it_is_done_at_the_start_and_again_and_a_store_is_waited_for() -> None:
             raise Enough
 
     with pytest.raises(Enough):
-        asyncio.run(Retention(logs, 1, lambda: NOW / 1000).run(Backoff(sleep, lambda: 1.0)))
+        asyncio.run(ClearLogs(logs, 1, lambda: NOW / 1000).run(Backoff(sleep, lambda: 1.0)))
     assert len(logs.asked) == 2
     assert waits[0] < 1.0
     assert waits[1:] == [EVERY_S, EVERY_S]

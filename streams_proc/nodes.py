@@ -1,0 +1,112 @@
+"""What ingest hosts say of themselves, into the control database.
+
+The topic `nodes` is compacted, which no stage may read: whoever holds the newest record of each host has all there is
+to know, so it is followed from its begin, and nothing is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
+
+from core import kafka as clients
+from core import log
+from core.errors import BadMessage, BrokerUnavailable
+from core.messages import NodeStatus, decode_node
+from core.settings import Kafka
+from core.topics import Topics
+from streams_proc.attempt import Backoff, attempt
+
+EVERY_S = 0.5
+AT_ONCE = 500
+_log = log.get(__name__)
+
+
+class Heard(NamedTuple):
+    """A record of `nodes`, and when the broker got it."""
+
+    key: bytes | None
+    value: bytes | None
+    ts_ms: int
+
+
+class NodeLog(Protocol):
+    """The topic `nodes`, from its begin."""
+
+    def read(self) -> Sequence[Heard]:
+        """The records that have come since; at once. Raises BrokerUnavailable."""
+        ...
+
+
+class Register(Protocol):
+    """The part of the control store that knows the nodes. Blocking."""
+
+    def record_node(self, status: NodeStatus, heard_ms: int) -> Any:
+        """Take note of a host."""
+        ...
+
+
+class Nodes:
+    """Takes over the newest state of each host."""
+
+    def __init__(self, nodes: NodeLog, register: Register) -> None:
+        self._log = nodes
+        self._register = register
+        self._newest: dict[str, tuple[NodeStatus, int]] = {}
+
+    async def once(self) -> None:
+        """Write down what has come. What is not written for now stays to be written. Raises StoreUnavailable."""
+        for heard in self._log.read():
+            status = _status(heard)
+            if status is not None:
+                self._newest[status.host] = (status, heard.ts_ms)
+        if self._newest:
+            await asyncio.to_thread(self._record)
+
+    async def run(self, backoff: Backoff) -> None:
+        """Follow for ever."""
+        while True:
+            await backoff.sleep(EVERY_S)
+            await attempt(self.once, "control", backoff=backoff)
+
+    def _record(self) -> None:
+        """The one that began first is the first to get a number."""
+        for host, (status, heard_ms) in sorted(self._newest.items(), key=lambda item: item[1][0].started_ms):
+            self._register.record_node(status, heard_ms)
+            del self._newest[host]
+
+
+def _status(heard: Heard) -> NodeStatus | None:
+    """What a record says of a host; None for one that says nothing of any, or lies under another's name."""
+    if heard.value is None:
+        return None
+    try:
+        message = decode_node(heard.value)
+    except BadMessage as error:
+        _log.warning("the state of a host cannot be read", error=str(error))
+        return None
+    return message if isinstance(message, NodeStatus) and heard.key == message.host.encode() else None
+
+
+class KafkaNodes:
+    """Reads the settings' broker, as no group's member."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._client = clients.consumer(kafka, "nodes", "nodes")
+        topic = Topics.of(kafka).nodes
+        self._client.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(kafka.partitions)])
+
+    def read(self) -> Sequence[Heard]:
+        """The records that have come since; at once. Raises BrokerUnavailable."""
+        try:
+            messages = self._client.consume(AT_ONCE, timeout=0)
+        except KafkaException as error:
+            raise BrokerUnavailable(f"the topic of nodes cannot be read: {error}") from error
+        return [Heard(m.key(), m.value(), m.timestamp()[1]) for m in messages if m.error() is None]
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._client.close()

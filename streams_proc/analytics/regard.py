@@ -50,7 +50,7 @@ class Regard:
             stay = self.stays.get(sighting.track_id)
             if self._holds(sighting.box):
                 shown.append(self._seen(sighting, stay, now))
-            elif stay is not None and now.clock_s - stay.last.clock_s > self.gap_s:
+            elif stay is not None and now.clock_s - stay.last.clock_s > self.gap_s + 1e-6:
                 gone.append(self._leave(sighting.track_id, stay))
         gone += self.departures(followed.departures)
         return Followed(tuple(shown), tuple(sorted(gone, key=lambda d: d.track_id)))

@@ -139,18 +139,17 @@ class RunState:
         """Pause and resume what the frame's wall time says, so that a replay does the same."""
         events: list[Event] = []
         for slot in self.slots:
-            works = slot.works_at(now.ts_ms)
-            if works and slot.paused:
-                slot.resume(now)
-            elif not works and not slot.paused:
+            if not slot.paused and not slot.goes_on(now):
                 events += slot.pause(self._standing(slot.key))
         # a follower that nobody needs would take what it sees after the pause for what it saw before
-        needed = dict.fromkeys(slot.key for slot in self.slots if not slot.paused)
-        for key in [key for key in self.followers if key not in needed]:
+        going_on = {slot.key for slot in self.slots if not slot.paused}
+        for key in [key for key in self.followers if key not in going_on]:
             self.plan.forget(d.track_id for d in self.followers.pop(key).close())
-        for key in needed:
-            if key not in self.followers:
-                self.followers[key] = Follower(*key, self.rate, _aspect(self.begin))
+        for slot in self.slots:
+            if slot.paused and slot.works_at(now.ts_ms):
+                slot.resume(now)
+            if not slot.paused and slot.key not in self.followers:
+                self.followers[slot.key] = Follower(*slot.key, self.rate, _aspect(self.begin))
         return events
 
     def _standing(self, key: Key) -> tuple[Departure, ...]:

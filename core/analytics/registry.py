@@ -93,12 +93,13 @@ class Registry(Mapping[str, Declaration]):
 
 
 def _checked(entry: EntryPoint) -> Plugin:
-    plugin: Plugin = entry.load()
-    declared = plugin.declaration
+    found: Any = entry.load()
+    declared = found.declaration
     if not isinstance(declared, Declaration):
         raise TypeError(f"its declaration is a {type(declared).__name__}")
-    if not callable(plugin.make):
+    if not callable(found.make):
         raise TypeError("its make cannot be called")
     for parameters in (declared.defaults, *declared.presets.values()):
         declared.complete(parameters)
+    plugin: Plugin = found
     return plugin

@@ -87,7 +87,7 @@ class Guarded:
                 self._open[event.event_id] = event
         return told if self._analytic is not None else [*told, *self._end_open(now)]
 
-    def _check(self, event: Event) -> None:
+    def _check(self, event: Any) -> None:
         if not isinstance(event, Event):
             raise TypeError(f"an event is a {type(event).__name__}")
         check(event)
@@ -134,7 +134,7 @@ class Guarded:
             self._break(error)
 
 
-def _found(answer: Found) -> Found:
+def _found(answer: Any) -> Found:
     if not isinstance(answer, Found):
         raise TypeError(f"it has found a {type(answer).__name__}")
     if not isinstance(answer.overview, UUID | None):

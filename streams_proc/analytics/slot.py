@@ -9,7 +9,7 @@ from core.analytics import validate
 from core.ids import TrackId
 from core.messages import Analytic as Asked
 from core.messages import Event
-from core.schedules import open_at
+from core.schedules import next_change, open_at
 from streams_proc.analytics import start
 from streams_proc.analytics.analytic import Analytic, Found, Picture, Scene, Subject
 from streams_proc.analytics.regard import Regard
@@ -20,6 +20,9 @@ from streams_proc.tracking.track import Departure, Kind, Moment
 
 Key = tuple[Kind, Rules]
 """What one follower is shared by."""
+
+SHORTEST_PAUSE_MS = 60_000
+"""Hours begin and end with a minute."""
 
 
 @dataclass(slots=True)
@@ -63,6 +66,18 @@ class Slot:
     def works_at(self, ts_ms: int) -> bool:
         """Whether its schedules let it work at a wall time."""
         return open_at(self.asked.schedules, ts_ms)
+
+    def goes_on(self, now: Moment) -> bool:
+        """Whether it works on: its hours are not over, nor were they since the last frame it saw.
+
+        A source that nobody wants to see gives no frames, so none may have told of the pause.
+        """
+        if not self.works_at(now.ts_ms):
+            return False
+        if not self.asked.schedules or self.last is None or now.ts_ms - self.last.ts_ms < SHORTEST_PAUSE_MS:
+            return True
+        over = next_change(self.asked.schedules, self.last.ts_ms)
+        return over is None or over > now.ts_ms
 
     def resume(self, now: Moment) -> None:
         """It works from this frame on, and has seen nothing before."""

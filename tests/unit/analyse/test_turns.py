@@ -109,6 +109,29 @@ def test_time_that_jumps_over_the_hours_still_ends_what_is_open() -> None:
     assert [p[1] for p in phases(outcomes)] == ["begin", "end"]
 
 
+def test_hours_that_were_over_meanwhile_end_what_is_open_though_no_frame_came() -> None:
+    evening = [around_noon(i) for i in range(10)]
+    morning = [msgspec.structs.replace(around_noon(i), ts_ms=NOON + 21 * 3_600_000 + i * 100) for i in range(10, 15)]
+    office = (Schedule(begin="09:00", end="17:00"),)
+    asked = (scheduled(CROWD, office), scheduled(OBJECTS, office))
+    outcomes = Bench().give([begin(*asked), *evening, *morning, end()])
+    assert phases(outcomes) == [
+        (0, "begin", 0, None),
+        (1, "begin", 0, None),
+        (0, "end", 0, 9),
+        (1, "end", 0, 9),
+        (0, "begin", 10, None),
+        (1, "begin", 10, None),
+        (0, "end", 10, 14),
+        (1, "end", 10, 14),
+    ]
+    assert [b.track_id for f in tracks_of(outcomes) for b in f.tracks] == [1] * 10 + [2] * 5, (
+        "another car, for all we know"
+    )
+    open_all_day = Bench().give([begin(CROWD), *evening, *morning, end()])
+    assert [p[1] for p in phases(open_all_day)] == ["begin", "end"]
+
+
 def test_a_schedule_that_cannot_be_leaves_its_analytic_out() -> None:
     wrong = scheduled(OBJECTS, (Schedule(time_zone="Atlantis/Capital"),))
     outcomes = Bench().give([begin(wrong, OBJECTS), around_noon(0), end()])

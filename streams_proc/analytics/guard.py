@@ -33,13 +33,10 @@ class Guarded:
     """
 
     def __init__(self, subject: Subject, name: str, package: str, analytic: Analytic) -> None:
-        self.need: Need = analytic.need
-        if (
-            type(self.need) is not Need
-            or not isinstance(self.need.rules, Rules)
-            or self.need.kind not in get_args(Kind)
-        ):
-            raise TypeError(f"its need is {self.need!r}")
+        need: Any = analytic.need
+        if type(need) is not Need or not isinstance(need.rules, Rules) or need.kind not in get_args(Kind):
+            raise TypeError(f"its need is {need!r}")
+        self.need: Need = need
         self._subject = subject
         self._name = name
         self._package = package

@@ -174,10 +174,25 @@ def _stream_spec(spec: m.StreamSpec) -> None:
     _model(spec.model)
     for name, text in (("name", spec.name), ("url", spec.source.url)):
         _text(name, text, MOST_TEXT)
-    _at_most("analytics", spec.analytics, MOST_ANALYTICS)
-    for analytic in spec.analytics:
+    _analytics(spec.analytics)
+
+
+def _analytics(analytics: Collection[m.Analytic]) -> None:
+    _at_most("analytics", analytics, MOST_ANALYTICS)
+    for analytic in analytics:
         _text("analytics.name", analytic.name)
         _shallow("analytics.parameters", analytic.parameters)
+        _at_most("analytics.targets", analytic.targets, MOST_WORD)
+        _at_most("analytics.schedules", analytic.schedules, MOST_WORD)
+        for schedule in analytic.schedules:
+            for text in (schedule.begin, schedule.end, schedule.time_zone):
+                _text("analytics.schedules", text)
+
+
+def _analytics_changed(change: m.AnalyticsChanged) -> None:
+    _within("run", change.run, 1, MOST_RUN)
+    _within("seq", change.seq, 0, MOST_COUNT)
+    _analytics(change.analytics)
 
 
 def _run_begin(begin: m.RunBegin) -> None:
@@ -322,6 +337,7 @@ def _orders(orders: m.Orders) -> None:
 CHECKS: Mapping[str, Callable[[Any], None]] = {
     "stream_spec": _stream_spec,
     "run_begin": _run_begin,
+    "analytics_changed": _analytics_changed,
     "run_end": _run_end,
     "frame": _frame,
     "frame_detections": _frame_detections,

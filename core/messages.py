@@ -5,7 +5,8 @@ fields may be added with a default and are never removed or renamed (`core.contr
 
 A run reads as `RunBegin`, its frames in order, `RunEnd`, on every topic between ingest and the
 stores, under the stream's id as key: whoever follows one partition has the run's definition
-before its first frame and knows when nothing more will come.
+before its first frame and knows when nothing more will come. Up to analyse an `AnalyticsChanged` may
+stand between two frames.
 
 Boxes are `(x_min, y_min, x_max, y_max)`, 0..1 of the upright frame's width and height. Values that
 a schema allows and nothing can hold are refused when they are read (`core.bounds`).
@@ -202,6 +203,21 @@ class RunBegin(msgspec.Struct, frozen=True, tag_field="message", tag="run_begin"
     run: Run
     spec: StreamSpec
     video: VideoInfo
+
+
+class AnalyticsChanged(msgspec.Struct, frozen=True, tag_field="message", tag="analytics_changed", omit_defaults=True):
+    """From here on a run has other analytics; said again by whoever goes on with the run.
+
+    Attributes:
+        seq: of the frame that comes next, so that a replay is known for one.
+        analytics: all of them, in the place of those of `RunBegin`.
+    """
+
+    stream_id: StreamId
+    run: Run
+    seq: Seq
+    analytics: tuple[Analytic, ...]
+    ephemeral: bool = False
 
 
 class RunEnd(msgspec.Struct, frozen=True, tag_field="message", tag="run_end", omit_defaults=True):
@@ -526,8 +542,8 @@ class Orders(msgspec.Struct, frozen=True, tag_field="message", tag="orders", omi
     log_level: Literal["", "debug", "info", "warning", "error"] = ""
 
 
-FramesMessage: TypeAlias = RunBegin | Frame | RunEnd
-DetectionsMessage: TypeAlias = RunBegin | FrameDetections | RunEnd
+FramesMessage: TypeAlias = RunBegin | AnalyticsChanged | Frame | RunEnd
+DetectionsMessage: TypeAlias = RunBegin | AnalyticsChanged | FrameDetections | RunEnd
 TracksMessage: TypeAlias = RunBegin | FrameTracks | RunEnd
 EventsMessage: TypeAlias = Event | RunEnd
 NodesMessage: TypeAlias = NodeStatus | Orders

@@ -1,21 +1,29 @@
 """What the host tells a reader, a word a line.
 
 ``stop`` ends the run, ``suspend`` leaves it to be continued; the end of the input means that the host
-is gone. ``alive`` renews the reader's lease. When it lapses, because the host is frozen, or ends with
-``leave``, because the host has lost its place in the group, another may read the stream: the reader
-ends where it is, without sending another byte.
+is gone. ``analytics``, with a JSON array behind it, says what the run is to do from now on. ``alive``
+renews the reader's lease. When it lapses, because the host is frozen, or ends with ``leave``, because
+the host has lost its place in the group, another may read the stream: the reader ends where it is,
+without sending another byte.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Literal
+
+import msgspec
+
+from core.messages import Analytic
 
 Order = Literal["go", "stop", "suspend"]
 LEASE_S = 6.0
 ALIVE = "alive"
 LEAVE = "leave"
+ANALYTICS = "analytics "
+_analytics = msgspec.json.Decoder(tuple[Analytic, ...])
 
 
 class Control:
@@ -28,6 +36,7 @@ class Control:
         self._order: Order = "go"
         self._told = threading.Event()
         self._left = threading.Event()
+        self._changes: deque[tuple[Analytic, ...]] = deque(maxlen=1)
         self.beat = 0
 
     @property
@@ -39,6 +48,10 @@ class Control:
     def leased(self) -> bool:
         """Whether the stream is still this reader's."""
         return self._rest() > 0 and not self._left.is_set()
+
+    def changed(self) -> tuple[Analytic, ...] | None:
+        """The analytics that the run is to have from now on; None when nothing has changed since this was asked."""
+        return self._changes.pop() if self._changes else None
 
     def until_left(self) -> None:
         """Wait for the end of the lease."""
@@ -66,6 +79,8 @@ class Control:
                     self.tell("stop")
                 case "suspend":
                     self.tell("suspend")
+                case word if word.startswith(ANALYTICS):
+                    self._changes.append(_analytics.decode(word[len(ANALYTICS) :]))
         self.tell("suspend")
 
     def wait(self, seconds: float) -> bool:

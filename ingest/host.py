@@ -249,6 +249,8 @@ class Host:
         if stream.reader is not None:
             if spec is None or spec.desired == "stop" or spec.run != stream.reader.spec.run:
                 stream.reader.order("stop")
+            elif spec.analytics != stream.reader.spec.analytics:
+                stream.reader.define(spec)
             return True
         stream.wanted = False
         checkpoint = self._progress_of(stream)

@@ -14,7 +14,7 @@ import msgspec
 
 from core.errors import Backlogged, Oversized, RunStopped
 from core.ids import Seq
-from core.messages import Frame, encode_frame
+from core.messages import AnalyticsChanged, Frame, encode_frame
 from ingest.backlog import Backlog
 from ingest.ledger import Ledger
 from ingest.publisher import Publisher
@@ -28,6 +28,9 @@ class Lane(Protocol):
 
     def put(self, frame: Frame) -> None:
         """Take a frame whose `seq` is not set yet. Raises BrokerUnavailable."""
+
+    def change(self, change: AnalyticsChanged) -> None:
+        """Say what a run is to do, before the next frame; its `seq` is not set yet. Raises BrokerUnavailable."""
 
     def drain(self) -> None:
         """Until every frame taken is handed over and acknowledged, or given up. Raises BrokerUnavailable."""
@@ -73,6 +76,10 @@ class Numbering:
         self.publisher.frame(numbered, value)
         self.backlog.published(len(value))
 
+    def change(self, change: AnalyticsChanged) -> None:
+        """Hand over a change, in front of the next number. Raises BrokerUnavailable."""
+        self.publisher.changed(msgspec.structs.replace(change, seq=Seq(self._next)))
+
 
 class BatchLane:
     """Waits until there is room.
@@ -93,6 +100,10 @@ class BatchLane:
                 self._ledger.dropped(RunStopped)
                 return
         self._numbering.send(frame)
+
+    def change(self, change: AnalyticsChanged) -> None:
+        """Hand it over."""
+        self._numbering.change(change)
 
     def pump(self) -> None:
         """Nothing waits here."""
@@ -125,6 +136,11 @@ class LiveLane:
                 self._bytes -= len(oldest.jpeg)
                 self._numbering.give_up(oldest)
                 self._ledger.dropped(Backlogged)
+
+    def change(self, change: AnalyticsChanged) -> None:
+        """Hand it over; what waits comes after it."""
+        with self._lock:
+            self._numbering.change(change)
 
     def pump(self) -> None:
         """Hand over waiting frames while there is room; called while no frame comes, too."""

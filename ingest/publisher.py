@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from core.errors import BrokerUnavailable
 from core.ids import StreamId
-from core.messages import Frame, RunBegin, RunEnd, StreamStatus, encode_frame, encode_json
+from core.messages import AnalyticsChanged, Frame, RunBegin, RunEnd, StreamStatus, encode_frame, encode_json
 from core.topics import Topics
 from ingest.progress import Checkpoint, encode
 
@@ -85,8 +85,7 @@ class Publisher:
 
     def frame(self, frame: Frame, value: bytes) -> None:
         """Hand over a frame, encoded as `value`. Raises BrokerUnavailable."""
-        if not self._leased():
-            raise BrokerUnavailable("the stream may be another host's: the lease has ended")
+        self._insist()
         size = len(value)
         with self._lock:
             self._waiting += size
@@ -111,6 +110,11 @@ class Publisher:
     def begin(self, begin: RunBegin) -> None:
         """Hand over the run's first record. Raises BrokerUnavailable."""
         self._produce(self._frames_topic, encode_frame(begin), self._watched)
+
+    def changed(self, change: AnalyticsChanged) -> None:
+        """Hand over a change of the run's analytics. Raises BrokerUnavailable."""
+        self._insist()
+        self._produce(self._frames_topic, encode_frame(change), self._watched)
 
     def end(self, end: RunEnd) -> None:
         """Hand over the run's last record. Raises BrokerUnavailable."""
@@ -151,6 +155,10 @@ class Publisher:
             with self._lock:
                 self._failure = self._failure or str(error)
             raise BrokerUnavailable(f"a record was not taken: {error}") from error
+
+    def _insist(self) -> None:
+        if not self._leased():
+            raise BrokerUnavailable("the stream may be another host's: the lease has ended")
 
     def _watched(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:

@@ -141,6 +141,8 @@ class Reader:
             control=self._control,
             resume=self._resume(standing, source, ledger.counts),
         )
+        if standing.begun and self._spec.lane == "live":  # it may have been redefined while nobody read it
+            reading.change(self._spec.analytics)
         teller = Teller(self._spec, self._start.host, publisher, ledger, video)
         with Reporter(teller, lane, self._control) as reporter:
             reading.run()

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 
+import msgspec
+
 from core.log import get
 from core.messages import StreamSpec
 from core.process import be_called, die_with_parent
-from ingest.control import ALIVE, LEAVE
+from ingest.control import ALIVE, ANALYTICS, LEAVE
 from ingest.protocol import EXIT_ENDED, EXIT_RETRY, EXIT_SUSPENDED, Report, Start, decode_report, encode
 
 log = get(__name__)
@@ -112,6 +114,11 @@ class ReaderProcess:
         if self._ordered not in {order, "stop"}:
             self._ordered = order
             self._say(order.encode() + b"\n")
+
+    def define(self, spec: StreamSpec) -> None:
+        """Tell it the analytics of a definition that has changed in nothing else."""
+        self.spec = spec
+        self._say(ANALYTICS.encode() + msgspec.json.encode(spec.analytics) + b"\n")
 
     def leave(self) -> None:
         """Have it end without sending what it has."""

@@ -10,10 +10,11 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from core.analytics import needs_faces
 from core.clock import Clock, now_ms, wall_clock
 from core.errors import Oversized
 from core.ids import Seq
-from core.messages import Frame, StreamSpec, VideoInfo
+from core.messages import Analytic, AnalyticsChanged, Frame, StreamSpec, VideoInfo
 from core.settings import Ingest
 from ingest.control import Control
 from ingest.decoded import Decoded, NotDecoded, ProblemSink, Unneeded
@@ -25,8 +26,6 @@ from ingest.passing import Behind
 from ingest.picture import Rgb, Size, scaled, to_jpeg, upright
 from ingest.probe import Probe
 from ingest.sampling import Sampler, Timeline, tolerance
-
-FACES = "face_detection"
 
 
 class Source(Protocol):
@@ -123,7 +122,7 @@ class Reading:
         self._shape = Shape.of(source.probe, ingest)
         self._timeline = Timeline(source.probe.frame_s, resume.begin)
         self._sampler = Sampler(spec.source.fps, spec.source.start_s, tolerance(source.probe.time_base))
-        self._faces = any(analytic.name == FACES for analytic in spec.analytics)
+        self._faces = needs_faces(spec.analytics)
         self._behind = None if resume.behind is None else Behind(resume.behind, source.probe.frame_s)
         self._gate = MotionGate.of(spec, source.probe)
         self._luma = Luma()
@@ -140,6 +139,8 @@ class Reading:
             if self._control.order != "go" or self._failed:
                 return
             self._control.beat += 1
+            if (analytics := self._control.changed()) is not None:
+                self.change(analytics)
             time_s = self._timeline.at(frame.pts)
             if not self._sampler.wants(time_s):
                 self._advance(frame, time_s, read=False)
@@ -162,6 +163,12 @@ class Reading:
             else:
                 self._lane.put(self._message(index, float(time_s), jpeg))
             self._chosen_s = time_s
+
+    def change(self, analytics: tuple[Analytic, ...]) -> None:
+        """From the next frame on the run has these. Raises BrokerUnavailable."""
+        spec = self._spec
+        self._faces = needs_faces(analytics)
+        self._lane.change(AnalyticsChanged(spec.stream_id, spec.run, Seq(0), analytics, spec.ephemeral))
 
     def _lets(self, frame: Decoded, time_s: Fraction) -> bool:
         """Whether the motion gate lets the frame through. Raises NotDecoded."""

@@ -13,6 +13,7 @@ from core.clock import Clock, now_ms, rfc3339, wall_clock
 from core.errors import BadMessage
 from core.ids import StreamId, ViewId, ce_id
 from core.messages import (
+    AnalyticsChanged,
     Event,
     FrameDetections,
     FrameTracks,
@@ -100,6 +101,8 @@ class AnalyseHandler:
         match message:
             case RunBegin():
                 return self._begin(message)
+            case AnalyticsChanged():
+                return self._change(message)
             case FrameDetections():
                 return self._frame(message)
             case RunEnd():
@@ -115,6 +118,16 @@ class AnalyseHandler:
         events = state.close() if state is not None else ()
         self._memory.begin(RunState.of(begin, self._settings))
         return _Taken((*events, begin))
+
+    def _change(self, change: AnalyticsChanged) -> _Taken:
+        if self._memory.is_over(change.stream_id, change.run):
+            return _Taken()
+        state = self._memory.run(change.stream_id)
+        if state is None or state.begin.run < change.run:
+            return _Taken(poison=BadMessage(f"a change of run {change.run}, which has not begun"))
+        if state.begin.run > change.run or change.seq < state.next_seq:
+            return _Taken()
+        return _Taken(state.change(change.analytics, self._settings))
 
     def _frame(self, frame: FrameDetections) -> _Taken:
         if self._memory.is_over(frame.stream_id, frame.run):
@@ -180,6 +193,9 @@ def stream_key(stream: StreamId) -> bytes:
 
 def without(event: Event, missing: Collection[str]) -> Event:
     """`event`, with no picture where its picture could not be taken."""
+    overview = event.data.get("overview")
+    if isinstance(overview, dict) and overview.get("image") in missing:
+        event = msgspec.structs.replace(event, data={**event.data, "overview": {**overview, "image": None}})
     return msgspec.structs.replace(event, image=None) if event.image in missing else event
 
 

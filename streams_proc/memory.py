@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 import zlib
 from collections.abc import Collection, Iterable
 from importlib.metadata import version
-from typing import Any
 
 from core.errors import SnapshotError
 from core.ids import Run, StreamId
 from streams_proc.run_state import RunState
+from streams_proc.state_bytes import UNREADABLE, pickled, unpickled
 
 FORMAT = f"sightline-analyse/3 trackers/{version('trackers')}".encode()
 """Raise the number when the state's classes change; a tracker of another version may differ inside."""
 
 RUNS_REMEMBERED = 512
 """Ends of runs that are remembered, so that what is replayed after an end is passed over."""
-
-_MODULES = ("core.", "streams_proc.", "trackers.")
-_NAMES = {
-    ("builtins", "set"),
-    ("builtins", "frozenset"),
-    ("uuid", "UUID"),
-    ("uuid", "SafeUUID"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy._core.numeric", "_frombuffer"),
-}
 
 
 class Memory:
@@ -70,7 +55,7 @@ class Memory:
         """Everything, for `restore`; None when there is nothing."""
         if not self._runs and not self._over:
             return None
-        return FORMAT + b"\n" + zlib.compress(_pickled((self._runs, self._over)), 1)
+        return FORMAT + b"\n" + zlib.compress(pickled((self._runs, self._over)), 1)
 
     def restore(self, data: bytes) -> None:
         """Become what `snapshot` gave. Raises SnapshotError for another format or broken bytes."""
@@ -81,8 +66,8 @@ class Memory:
                 "without snapshots, so that it replays what `detections` still keeps"
             )
         try:
-            self._runs, self._over = _unpickled(zlib.decompress(body))
-        except (zlib.error, pickle.UnpicklingError, EOFError, AttributeError, TypeError, ValueError) as error:
+            self._runs, self._over = unpickled(zlib.decompress(body))
+        except (zlib.error, *UNREADABLE) as error:
             raise SnapshotError(f"the snapshot cannot be read: {error}") from error
 
 
@@ -102,34 +87,14 @@ class Undo:
     def keep(self, stream: StreamId) -> None:
         """Remember the stream's run as it is now; later calls of the same chunk change nothing."""
         if stream not in self._runs:
-            self._runs[stream] = _pickled(self._memory.run(stream))
+            self._runs[stream] = pickled(self._memory.run(stream))
 
     def back(self) -> None:
         """Make everything what it was."""
         self._memory._over = self._over
-        for stream, pickled in self._runs.items():
-            run = _unpickled(pickled)
+        for stream, data in self._runs.items():
+            run = unpickled(data)
             if run is None:
                 self._memory._runs.pop(stream, None)
             else:
                 self._memory._runs[stream] = run
-
-
-class _Unpickler(pickle.Unpickler):
-    """Reads only what a state is made of: whoever can write to the topic cannot run code here."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _NAMES:
-            return super().find_class(module, name)
-        found = super().find_class(module, name) if module.startswith(_MODULES) and "." not in name else None
-        if not isinstance(found, type):
-            raise pickle.UnpicklingError(f"{module}.{name} is no part of a state")
-        return found
-
-
-def _pickled(value: object) -> bytes:
-    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-
-
-def _unpickled(data: bytes) -> Any:
-    return _Unpickler(io.BytesIO(data)).load()

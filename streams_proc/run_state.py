@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -11,15 +11,15 @@ import msgspec
 from core import log
 from core.errors import BadMessage, GapError, InvalidInput
 from core.ids import Seq, TrackId, ViewId, media_key
+from core.messages import Analytic as Asked
 from core.messages import EarlierBox, Event, FrameDetections, FrameTracks, RunBegin, TrackedBox
 from core.settings import Analyse
-from streams_proc.analytics import start
-from streams_proc.analytics.analytic import Analytic, Picture, Scene, Subject
+from streams_proc.analytics.analytic import Picture, Subject
 from streams_proc.analytics.people_count import SCENE
+from streams_proc.analytics.slot import Key, Slot
 from streams_proc.tracking.boxes import Seen
 from streams_proc.tracking.follower import Followed, Follower
-from streams_proc.tracking.rules import Rules
-from streams_proc.tracking.track import Earlier, Kind, Moment, Sighting
+from streams_proc.tracking.track import Departure, Earlier, Moment, Sighting
 from streams_proc.views import WHOLE, ViewPlan, Wanted
 
 DEFAULT_RATE = 10.0
@@ -30,7 +30,6 @@ LEAST_LOOKED_S = 0.001
 """Between two frames, whatever is said to have been held back: the time of those that follow things must rise."""
 
 _log = log.get(__name__)
-Key = tuple[Kind, Rules]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +46,21 @@ class RunState:
     """Plain data and the trackers: what is pickled is exactly this.
 
     Attributes:
+        begin: with the analytics as they are now.
+        slots: what is done, in the order of their positions; an analytic that was refused has none.
+        begun: events of positions that have had another analytic.
         held_s: media seconds that were held back before frames that could not be analysed.
     """
 
     begin: RunBegin
     plan: ViewPlan
     rate: float
-    analytics: list[Analytic] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
     followers: dict[Key, Follower] = field(default_factory=dict)
     next_seq: int = 0
     last: Moment | None = None
     tracks_begun: int = 0
+    begun: dict[int, int] = field(default_factory=dict)
     held_s: float = 0.0
 
     @classmethod
@@ -65,17 +68,8 @@ class RunState:
         """The state before the first frame. An analytic that this version does not know is left out."""
         plan = ViewPlan(begin.stream_id, begin.run, begin.spec.lane, settings.view_interval_s)
         state = cls(begin, plan, frame_rate(begin))
-        for index, asked in enumerate(begin.spec.analytics):
-            subject = Subject(begin.stream_id, begin.run, index, begin.spec.ephemeral)
-            try:
-                analytic = start(subject, asked, settings.min_score)
-            except InvalidInput as error:
-                _log.error("analytic_refused", stream=str(begin.stream_id), analytic=asked.name, reason=str(error))
-                continue
-            state.analytics.append(analytic)
-            key = (analytic.need.kind, analytic.need.rules)
-            if key not in state.followers:
-                state.followers[key] = Follower(*key, state.rate, _aspect(begin))
+        for index in range(len(begin.spec.analytics)):
+            state._fill(index, settings, later=False)
         return state
 
     def frame(self, frame: FrameDetections) -> Draft:
@@ -90,40 +84,82 @@ class RunState:
             self.held_s += frame.held_s
             return Draft(_tracks(frame, ()))
         now = self.last = self._moment(frame)
+        events = self._turn(now)
         followed = {key: self._follow(key, frame, now) for key in self.followers}
-        kept = self._kept(followed, viewed_only=False)
-        wanted = self.plan.choose(self._kept(followed, viewed_only=True), now.clock_s, frame.seq, frame.place)
+        shown = [(slot, slot.shown(followed, now)) for slot in self.slots if not slot.paused]
+        kept = _kept(shown, followed, viewed_only=False)
+        wanted = self.plan.choose(_kept(shown, followed, viewed_only=True), now.clock_s, frame.seq, frame.place)
         pictures = {w.track_id: Picture(w.track_id, w.media_key, w.quality) for w in wanted}
-        events: list[Event] = []
-        for analytic in self.analytics:
-            scene = Scene(
-                now=now,
-                followed=followed[analytic.need.kind, analytic.need.rules],
-                pictures=pictures if analytic.need.views else {},
-                width=self.begin.video.width,
-                height=self.begin.video.height,
-            )
-            found = analytic.see(scene)
+        for slot, seen in shown:
+            found = slot.see(seen, pictures, self.begin.video.width, self.begin.video.height)
             events += found.events
             if found.overview is not None:
                 wanted.append(self._overview(frame, found.overview))
         self.plan.forget(d.track_id for f in followed.values() for d in f.departures)
         return Draft(_tracks(frame, kept), tuple(wanted), tuple(events))
 
+    def change(self, analytics: tuple[Asked, ...], settings: Analyse) -> tuple[Event, ...]:
+        """From the next frame on, do this; the ends of what is not done any more.
+
+        An analytic that is asked for as before at its position goes on as if nothing had happened.
+        """
+        if analytics == self.begin.spec.analytics:
+            return ()
+        left = {slot.index: slot for slot in self.slots}
+        staying = {i: left.pop(i) for i, asked in enumerate(analytics) if i in left and left[i].asked == asked}
+        events: list[Event] = []
+        for slot in left.values():
+            events += slot.close(self._standing(slot.key))
+            self.begun[slot.index] = slot.begun
+        self.begin = msgspec.structs.replace(
+            self.begin, spec=msgspec.structs.replace(self.begin.spec, analytics=analytics)
+        )
+        self.slots = list(staying.values())
+        for index in range(len(analytics)):
+            if index not in staying:
+                self._fill(index, settings, later=True)
+        self.slots.sort(key=lambda slot: slot.index)
+        return tuple(events)
+
     def close(self) -> tuple[Event, ...]:
         """The run is over: everything that is open ends at its last frame."""
         departures = {key: follower.close() for key, follower in self.followers.items()}
-        if self.last is None:
-            return ()
-        events: list[Event] = []
-        for analytic in self.analytics:
-            events += analytic.close(departures[analytic.need.kind, analytic.need.rules], self.last)
-        return tuple(events)
+        return tuple(event for slot in self.slots for event in slot.close(departures.get(slot.key, ())))
 
     def forget_pictures(self, media_keys: Collection[str]) -> None:
         """These pictures could not be taken."""
-        for analytic in self.analytics:
-            analytic.forget_pictures(media_keys)
+        for slot in self.slots:
+            slot.analytic.forget_pictures(media_keys)
+
+    def _fill(self, index: int, settings: Analyse, *, later: bool) -> None:
+        """Let what is asked for at a position be done, if it can be."""
+        asked, who = self.begin.spec.analytics[index], self.begin
+        subject = _subject(who, index, self.begun.get(index, 0))
+        try:
+            self.slots.append(Slot.of(subject, asked, settings.min_score, self.rate, later=later))
+        except InvalidInput as error:
+            _log.error("analytic_refused", stream=str(who.stream_id), analytic=asked.name, reason=str(error))
+
+    def _turn(self, now: Moment) -> list[Event]:
+        """Pause and resume what the frame's wall time says, so that a replay does the same."""
+        events: list[Event] = []
+        for slot in self.slots:
+            if not slot.paused and not slot.goes_on(now):
+                events += slot.pause(self._standing(slot.key))
+        # a follower that nobody needs would take what it sees after the pause for what it saw before
+        going_on = {slot.key for slot in self.slots if not slot.paused}
+        for key in [key for key in self.followers if key not in going_on]:
+            self.plan.forget(d.track_id for d in self.followers.pop(key).close())
+        for slot in self.slots:
+            if slot.paused and slot.works_at(now.ts_ms):
+                slot.resume(now)
+            if not slot.paused and slot.key not in self.followers:
+                self.followers[slot.key] = Follower(*slot.key, self.rate, _aspect(self.begin))
+        return events
+
+    def _standing(self, key: Key) -> tuple[Departure, ...]:
+        follower = self.followers.get(key)
+        return () if follower is None else follower.standing()
 
     def _step(self, frame: FrameDetections) -> None:
         if frame.seq != self.next_seq:
@@ -158,17 +194,6 @@ class RunState:
         self.tracks_begun += 1
         return TrackId(self.tracks_begun)
 
-    def _kept(self, followed: dict[Key, Followed], *, viewed_only: bool) -> list[Sighting]:
-        """The sightings that some analytic wants, by track."""
-        kept: dict[TrackId, Sighting] = {}
-        for analytic in self.analytics:
-            need = analytic.need
-            if need.views or not viewed_only:
-                for sighting in followed[need.kind, need.rules].sightings:
-                    if need.wants(sighting.label):
-                        kept[sighting.track_id] = sighting
-        return [kept[track] for track in sorted(kept)]
-
     def _overview(self, frame: FrameDetections, view: ViewId) -> Wanted:
         return Wanted(
             stream_id=frame.stream_id,
@@ -185,6 +210,31 @@ class RunState:
             lane=self.begin.spec.lane,
             embedded=False,
         )
+
+
+def _subject(begin: RunBegin, index: int, begun: int = 0) -> Subject:
+    return Subject(
+        stream_id=begin.stream_id,
+        run=begin.run,
+        analytic_index=index,
+        ephemeral=begin.spec.ephemeral,
+        width=begin.video.width,
+        height=begin.video.height,
+        begun=begun,
+    )
+
+
+def _kept(
+    shown: Sequence[tuple[Slot, Followed]], followed: Mapping[Key, Followed], *, viewed_only: bool
+) -> list[Sighting]:
+    """The sightings that some analytic wants, by track, as they are followed."""
+    kept: dict[TrackId, Sighting] = {}
+    for slot, seen in shown:
+        need = slot.analytic.need
+        if need.views or not viewed_only:
+            tracks = {s.track_id for s in seen.sightings if need.wants(s.label)}
+            kept |= {s.track_id: s for s in followed[slot.key].sightings if s.track_id in tracks}
+    return [kept[track] for track in sorted(kept)]
 
 
 def frame_rate(begin: RunBegin) -> float:

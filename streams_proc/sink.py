@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 from core.errors import Handling, NotFound, SightlineError, handling_of
 from core.ids import Run, StreamId
-from core.messages import DetectionsMessage, EventsMessage, RunBegin, RunEnd, TracksMessage
+from core.messages import AnalyticsChanged, DetectionsMessage, EventsMessage, RunBegin, RunEnd, TracksMessage
 from core.metrics import counter, histogram
 from streams_proc.outcomes import decode_each
 from streams_proc.stage import Outcome, Poison, Record
@@ -102,7 +102,9 @@ class SinkHandler:
         messages = decode_each(records, self._decode)
         kept = self._kept(messages)
         with histogram("sightline_sink_seconds").labels(self._name).time():
-            poisoned = self._store.write([(i, m) for i, m in kept if not isinstance(m, RunBegin | RunEnd)])
+            poisoned = self._store.write(
+                [(i, m) for i, m in kept if not isinstance(m, RunBegin | AnalyticsChanged | RunEnd)]
+            )
         # a process may stand still between looking and writing for longer than the sweeps wait
         if late := self._ledger.tombstones({m.stream_id for _, m in kept}):
             self._ledger.sweep_again(late)

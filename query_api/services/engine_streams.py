@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -28,7 +28,6 @@ from query_api.types.engine import (
     EngineStreamDetail,
     EngineStreamRequest,
     EngineStreams,
-    State,
     StreamChanged,
     StreamCreated,
     StreamDeleted,
@@ -221,7 +220,7 @@ def _stats(row: StreamRow, numbers: Mapping[str, int]) -> StreamStats:
         fps=0.0 if video is None else round(video.fps, 3),
         frame_width=0 if video is None else video.width,
         frame_height=0 if video is None else video.height,
-        state=cast(State, state),
+        state=state,
         last_error_msg=says,
         host_node_num=numbers.get(run.host),
     )

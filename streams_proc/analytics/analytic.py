@@ -46,9 +46,9 @@ class Scene:
     """One frame as an analytic sees it.
 
     Attributes:
-        followed: of the follower that the analytic's need is met by; of its labels only.
+        followed: of the follower that the analytic's need is met by, of all labels, in its `roi` and `droi`.
         pictures: by track, those taken in this frame.
-        width, height: pixels of the upright video, in which parameters are given.
+        width, height: pixels of the upright video.
     """
 
     now: Moment
@@ -60,12 +60,20 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose analytic it is."""
+    """Whose analytic it is.
+
+    Attributes:
+        width, height: pixels of the upright video; 0 where they are unknown.
+        begun: events that this position of the run has begun before, under another configuration.
+    """
 
     stream_id: StreamId
     run: Run
     analytic_index: int
     ephemeral: bool = False
+    width: int = 0
+    height: int = 0
+    begun: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +98,12 @@ class Analytic(Protocol):
         ...
 
     def close(self, departures: Sequence[Departure], last: Moment) -> Sequence[Event]:
-        """End all that is open: the run is over, `last` was its last frame."""
+        """End all that is open, and forget what was seen: the run is over, or the analytic pauses.
+
+        Args:
+            departures: every track that was in view.
+            last: the last frame. After a pause `see` is called again, with later ones.
+        """
         ...
 
     def forget_pictures(self, media_keys: Collection[str]) -> None:

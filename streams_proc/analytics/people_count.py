@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 
 from core import analytics as declared
+from core.analytics.shapes import Point
 from core.ids import TrackId, ViewId, media_key, view_id
 from core.messages import Event
 from streams_proc.analytics.analytic import Found, Need, Scene, Subject
+from streams_proc.analytics.geometry import middle
 from streams_proc.analytics.phases import Ledger, ended, next_phase
-from streams_proc.analytics.region import Point, region
 from streams_proc.tracking.rules import Rules
 from streams_proc.tracking.track import Departure, Moment
 
@@ -80,7 +81,7 @@ class Crowd:
 
 
 class PeopleCount:
-    """Counts believed people of a region and says when their number is an event.
+    """Counts believed people and says when their number is an event.
 
     An event begins once the number has been as described for `probe_count` counted frames in a
     row and `event_delay` seconds, from the first of these; it ends after `probe_count` in a row
@@ -93,7 +94,6 @@ class PeopleCount:
         self._subject = subject
         self._ledger = Ledger(subject, declared.PEOPLE_COUNT.id, declared.PEOPLE_COUNT.event_type)
         self._condition = Condition.of(parameters)
-        self._regions = [r for r in (region(parameters.get("roi")), region(parameters.get("droi"))) if r]
         self._probes = int(parameters["probe_count"])
         self._delay_s = float(parameters["event_delay"])
         self._period = float(parameters["rate"]["period"])
@@ -120,6 +120,8 @@ class PeopleCount:
 
     def close(self, departures: Sequence[Departure], last: Moment) -> Sequence[Event]:
         """End the open event at the last frame in which the number was as described."""
+        self._counted = None
+        self._rising.clear()
         return self._finish(self._crowd, last).events if self._crowd is not None else ()
 
     def forget_pictures(self, media_keys: Collection[str]) -> None:
@@ -136,12 +138,7 @@ class PeopleCount:
         return now.clock_s - self._counted.clock_s >= self._period - 1e-6
 
     def _points(self, scene: Scene) -> tuple[Point, ...]:
-        middles = [
-            ((s.box[0] + s.box[2]) / 2, (s.box[1] + s.box[3]) / 2)
-            for s in scene.followed.sightings
-            if self.need.wants(s.label)
-        ]
-        return tuple(m for m in middles if all(r.holds(m, scene.width, scene.height) for r in self._regions))
+        return tuple(middle(s.box) for s in scene.followed.sightings if self.need.wants(s.label))
 
     def _reset(self) -> Found:
         self._rising.clear()

@@ -15,12 +15,15 @@ from streams_proc.tracking.track import Moment
 
 @dataclass(slots=True)
 class Ledger:
-    """Numbers the events of one analytic in one run, from 1."""
+    """Numbers the events of one analytic in one run: from 1, or on from those of its position before."""
 
     subject: Subject
     type: str
     event_type: str
     begun: int = 0
+
+    def __post_init__(self) -> None:
+        self.begun = max(self.begun, self.subject.begun)
 
     def begin(
         self,

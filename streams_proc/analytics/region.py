@@ -1,17 +1,13 @@
-"""Parts of the picture, as parameters name them."""
+"""Parts of the picture in which things count."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
-import numpy as np
-
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-Point = tuple[float, float]
+from core.analytics.shapes import REGIONS, Point, region_corners, relative
+from streams_proc.analytics.geometry import holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,27 +15,21 @@ class Region:
     """A polygon; its border belongs to it.
 
     Attributes:
-        corners: in pixels of the upright video, or hundredths of its sides.
+        corners: in 0..1 of the picture's width and height.
     """
 
     corners: tuple[Point, ...]
-    percent: bool = False
 
-    def holds(self, point: Point, width: int, height: int) -> bool:
+    def holds(self, point: Point) -> bool:
         """Whether `point` (0..1 of the picture's width and height) lies in the region."""
-        scale = (100.0, 100.0) if self.percent else (float(width), float(height))
-        at = (point[0] * scale[0], point[1] * scale[1])
-        contour = np.array(self.corners, dtype=np.float32).reshape(-1, 1, 2)
-        return cv2.pointPolygonTest(contour, at, measureDist=False) >= 0
+        return holds(self.corners, point)
 
 
-def region(parameter: Mapping[str, Any] | str | None) -> Region | None:
-    """A rectangle or WKT polygon of valid parameters; None is the whole picture."""
-    if parameter is None:
-        return None
-    if isinstance(parameter, str):
-        numbers = [float(n) for n in _NUMBER.findall(parameter)]
-        return Region(tuple(zip(numbers[::2], numbers[1::2], strict=True)))
-    x, y = float(parameter["x"]), float(parameter["y"])
-    right, bottom = x + float(parameter["width"]), y + float(parameter["height"])
-    return Region(((x, y), (right, y), (right, bottom), (x, bottom)), parameter["mode"] == "percent")
+def regions(parameters: Mapping[str, Any], width: int, height: int) -> tuple[Region, ...]:
+    """What valid parameters say with `roi` and `droi`: a thing counts where it lies in all of them.
+
+    Args:
+        width, height: pixels of the upright video.
+    """
+    found = (region_corners(parameters.get(name)) for name in REGIONS)
+    return tuple(Region(relative(corners, mode, width, height)) for corners, mode in filter(None, found))

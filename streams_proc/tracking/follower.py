@@ -81,11 +81,15 @@ class Follower:
         departures = self._give_up(now)
         return Followed(tuple(self._sightings(matched, next_id)), departures)
 
+    def standing(self) -> tuple[Departure, ...]:
+        """What would be given up if this were the end."""
+        return _departures(list(self._tracks.values()))
+
     def close(self) -> tuple[Departure, ...]:
         """Give up everything: the run is over."""
-        believed = [t for t in self._tracks.values() if t.track_id is not None]
+        standing = self.standing()
         self._tracks.clear()
-        return _departures(believed)
+        return standing
 
     def _planes_of(self, things: Sequence[Seen]) -> list[int]:
         """Where each thing is matched: with its label, or with the track it lies on."""

@@ -7,13 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.analytics import REGISTRY
+from core.analytics import BUILT_IN, REGISTRY
 from core.ids import Run, Seq, StreamId, TrackId
 from core.messages import Analytic, Event
 from streams_proc.analytics import IMPLEMENTATIONS, start
 from streams_proc.analytics.analytic import Found, Picture, Scene, Subject
 from streams_proc.analytics.people_count import MOST_ESTIMATIONS, Condition, PeopleCount
-from streams_proc.analytics.region import region
 from streams_proc.analytics.visits import Visits
 from streams_proc.tracking.follower import Followed
 from streams_proc.tracking.track import Departure, Moment, Sighting
@@ -48,8 +47,8 @@ def picture(key: str, quality: float, track: int = 1) -> dict[int, Picture]:
 
 
 def test_declarations_and_implementations_agree() -> None:
-    assert set(IMPLEMENTATIONS) == set(REGISTRY)
-    for name in REGISTRY:
+    assert set(IMPLEMENTATIONS) == {declared.id for declared in BUILT_IN}
+    for name in IMPLEMENTATIONS:
         made = start(SUBJECT, Analytic(name), 0.4)
         assert (made.need.kind == "face") == REGISTRY[name].faces
 
@@ -196,22 +195,6 @@ def test_nobody_can_be_an_event() -> None:
     assert [(i, e.phase) for i, e in told] == [(1, "begin"), (3, "end")]
 
 
-@pytest.mark.parametrize(
-    "where",
-    [
-        {"roi": {"x": 0, "y": 0, "width": 960, "height": 1080}},
-        {"roi": {"x": 0, "y": 0, "width": 50, "height": 100, "mode": "percent"}},
-        {"droi": "POLYGON ((0 0, 960 0, 960 1080, 0 1080))"},
-        {"roi": None, "droi": {"width": 960, "height": 1080}},
-    ],
-)
-def test_only_people_of_the_region_count(where: dict[str, Any]) -> None:
-    analytic = people(probe_count=1, **where)
-    left, right = sighting(1, x=0.1), sighting(2, x=0.6)
-    found = analytic.see(scene(0, left, right))
-    assert found.events[0].data["people_count"] == 1
-
-
 def test_other_labels_are_no_people() -> None:
     assert people(probe_count=1).see(scene(0, sighting(label="car"))).events == ()
 
@@ -255,13 +238,12 @@ def test_a_run_without_a_crowd_ends_without_an_event() -> None:
     assert analytic.close((), moment(1)) == ()
 
 
-def test_regions_hold_their_border() -> None:
-    whole = region({"x": 10, "y": 20, "width": 30, "height": 40, "mode": "abs"})
-    assert whole is not None
-    assert whole.holds((0.1, 0.2), 100, 100)
-    assert whole.holds((0.4, 0.6), 100, 100)
-    assert not whole.holds((0.41, 0.6), 100, 100)
-    assert region(None) is None
+def test_a_pause_forgets_what_was_rising() -> None:
+    analytic = people(probe_count=3)
+    assert phases(crowd(analytic, [1, 1])) == []
+    assert analytic.close((), moment(1)) == ()
+    told = phases(crowd(analytic, [1, 1, 1], first=100))
+    assert [(i, e.begin_seq) for i, e in told] == [(2, 100)]
 
 
 def test_events_of_analytics_and_streams_have_ids_of_their_own() -> None:

@@ -25,6 +25,7 @@ from core.errors import BadImage
 from core.ids import Run, Seq, StreamId, TrackId
 from core.messages import (
     Analytic,
+    AnalyticsChanged,
     Detection,
     Frame,
     FrameDetections,
@@ -103,6 +104,9 @@ class Kept:
 
     def drain(self) -> None:
         """Nothing waits here."""
+
+    def change(self, _: AnalyticsChanged) -> None:
+        """Nobody asks for other analytics."""
 
 
 def run(bench: Bench) -> Sequence[Row]:

@@ -16,7 +16,6 @@ from query_api.types.status import SemanticVersion
 from warehouse.control.rows import StreamFilter, StreamRow
 
 PAGE = 1000
-PUBLISHER = "Sightline"
 UNLIMITED = "UNLIMITED"
 DEFAULT = "default"
 
@@ -55,12 +54,12 @@ class Registry:
 
     def rules(self, analytic_id: str) -> dict[str, Any]:
         """What its configuration decides by, as it declares it; empty where it declares nothing. Raises NotFound."""
-        return dict(getattr(self.declared(analytic_id), "rules", {}))
+        return self.declared(analytic_id).rules
 
     def presets(self, analytic_id: str) -> dict[str, Any]:
         """Configurations to begin with, by name; `default` is what an empty one stands for. Raises NotFound."""
         declared = self.declared(analytic_id)
-        return {DEFAULT: declared.defaults, **getattr(declared, "presets", {})}
+        return {DEFAULT: declared.defaults, **{name: dict(preset) for name, preset in declared.presets.items()}}
 
     def seats_of(self, row: StreamRow) -> list[PipelineSeat]:
         """The seats that a stream's pipelines take."""
@@ -69,12 +68,12 @@ class Registry:
     def _item(self, declared: Declaration) -> AnalyticItem:
         return AnalyticItem(
             id=declared.id,
-            name=declared.id.replace("_", " ").capitalize(),
+            name=declared.name,
             major_version=declared.version,
-            minor_version=0,
-            publisher=PUBLISHER,
+            minor_version=declared.minor,
+            publisher=declared.publisher,
             description=declared.description,
-            type=declared.event_type,
+            type=declared.type,
             seats=[Seat(serial, active_status=True) for serial in self._serials(declared.id)],
         )
 

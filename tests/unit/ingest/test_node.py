@@ -142,7 +142,7 @@ def test_a_host_that_nobody_heard_of_leaves_silently(monkeypatch: pytest.MonkeyP
     assert producer.records == []
 
 
-@pytest.mark.parametrize(("instance", "name"), [("2", "here-2"), (None, f"here-{os.getpid()}")])
+@pytest.mark.parametrize(("instance", "name"), [("2", "here-2"), (None, "here-{pid}")])
 def test_a_host_keeps_its_name_over_a_restart(monkeypatch: pytest.MonkeyPatch, instance: str | None, name: str) -> None:
     def client(*_: Any, **__: Any) -> Any:
         return SimpleNamespace()
@@ -151,7 +151,7 @@ def test_a_host_keeps_its_name_over_a_restart(monkeypatch: pytest.MonkeyPatch, i
     monkeypatch.setattr(hosts.clients, "producer", client)
     monkeypatch.setattr(hosts, "prepare", lambda: None)
     monkeypatch.setattr(hosts.socket, "gethostname", lambda: "here")
-    assert hosts.Host(Settings(), instance=instance).name == name
+    assert hosts.Host(Settings(), instance=instance).name == name.format(pid=os.getpid())
 
 
 # the machine

@@ -38,7 +38,7 @@ def test_the_registry_is_listed(client: testing.TestClient) -> None:
         "minor_version": 0,
         "publisher": "Sightline",
         "description": REGISTRY["people_count"].description,
-        "type": "crowd",
+        "type": "counting",
         "seats": [{"serial_number": "people_count-UNLIMITED", "active_status": True}],
     }
 

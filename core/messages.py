@@ -401,6 +401,7 @@ class Event(msgspec.Struct, frozen=True, tag_field="message", tag="event", omit_
         score: highest score so far.
         image: media key of its best picture.
         data: fields of the analytic's own (``people_count``, ``overview``, ...).
+        prior_ms: `ts_ms` of the phase before; None for the first.
     """
 
     event_id: EventId
@@ -426,6 +427,7 @@ class Event(msgspec.Struct, frozen=True, tag_field="message", tag="event", omit_
     box: Box | None = None
     data: dict[str, Any] = {}
     ephemeral: bool = False
+    prior_ms: int | None = None
 
 
 class Gpu(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -499,6 +501,37 @@ class NodeStatus(msgspec.Struct, frozen=True, tag_field="message", tag="node_sta
     ended: bool = False
 
 
+class TaskEnd(msgspec.Struct, frozen=True, tag_field="message", tag="task_end", omit_defaults=True):
+    """A deferred task is over: done (everything of it is stored), failed (error says why) or cancelled."""
+
+    stream_id: StreamId
+    run: Run
+    state: Literal["done", "failed", "cancelled"]
+    ts_ms: int
+    error: str | None = None
+
+
+class Notification(msgspec.Struct, frozen=True, tag_field="message", tag="notification", omit_defaults=True):
+    """What a callback of type ``luna-ws-notification`` tells; for whoever listens at a WebSocket.
+
+    Attributes:
+        notification_id: the same when it comes again.
+        kind: what it is about.
+        ts_ms: wall time of what it is about.
+        analytic_index: of the event's analytic; None for a state.
+        body: what an http callback would be sent.
+    """
+
+    stream_id: StreamId
+    run: Run
+    notification_id: str
+    kind: Literal["event", "stream_status"]
+    ts_ms: int
+    account_id: str = ""
+    analytic_index: int | None = None
+    body: dict[str, Any] = {}
+
+
 FramesMessage: TypeAlias = RunBegin | Frame | RunEnd
 DetectionsMessage: TypeAlias = RunBegin | FrameDetections | RunEnd
 TracksMessage: TypeAlias = RunBegin | FrameTracks | RunEnd
@@ -512,6 +545,8 @@ _detections_decoder: msgspec.json.Decoder[DetectionsMessage] = msgspec.json.Deco
 _tracks_decoder: msgspec.json.Decoder[TracksMessage] = msgspec.json.Decoder(TracksMessage)
 _events_decoder: msgspec.json.Decoder[EventsMessage] = msgspec.json.Decoder(EventsMessage)
 _status_decoder: msgspec.json.Decoder[StreamStatus] = msgspec.json.Decoder(StreamStatus)
+_task_end_decoder: msgspec.json.Decoder[TaskEnd] = msgspec.json.Decoder(TaskEnd)
+_notification_decoder: msgspec.json.Decoder[Notification] = msgspec.json.Decoder(Notification)
 
 MAX_JSON_BYTES = 32 * 1024 * 1024
 
@@ -554,6 +589,16 @@ def decode_event(value: bytes | None) -> EventsMessage:
 def decode_status(value: bytes | None) -> StreamStatus:
     """Read a record of `stream-status`. Raises BadMessage."""
     return _decode(_status_decoder, value)
+
+
+def decode_task_end(value: bytes | None) -> TaskEnd:
+    """Read a record of `task-ends`. Raises BadMessage."""
+    return _decode(_task_end_decoder, value)
+
+
+def decode_notification(value: bytes | None) -> Notification:
+    """Read a record of `notifications`. Raises BadMessage."""
+    return _decode(_notification_decoder, value)
 
 
 def _decode(decoder: msgspec.json.Decoder[T] | msgspec.msgpack.Decoder[T], value: bytes | None) -> T:

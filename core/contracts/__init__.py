@@ -24,6 +24,8 @@ TYPES: dict[str, Any] = {
     "tracks": m.TracksMessage,
     "events": m.EventsMessage,
     "stream-status": m.StreamStatus,
+    "task-ends": m.TaskEnd,
+    "notifications": m.Notification,
 }
 """Value type by topic. `frames` stands for both lanes; its values are MessagePack of the same shape."""
 

@@ -16,6 +16,7 @@ from warehouse.control import models
 from warehouse.control.codec import RUN_COLUMNS, RUNS, STREAM_COLUMNS, STREAMS, json_text, stream_row, stream_values
 from warehouse.control.database import Database, insert_new, table
 from warehouse.control.rows import StreamFilter, StreamRow
+from warehouse.control.task_ends import await_end
 from warehouse.page import Page, decode_cursor, digest, page_of
 
 EVERYTHING = StreamFilter()
@@ -49,6 +50,8 @@ class Streams(Database):
             )
             _begin_run(connection, spec, now)
             _tell(connection, spec.stream_id, spec, now)
+            if spec.task and not spec.ephemeral:
+                await_end(connection, spec.stream_id)
             return _read(connection, spec.stream_id)
 
     def stream(self, stream_id: StreamId) -> StreamRow:

@@ -201,7 +201,7 @@ class Notify(Section):
     longest_s: Seconds = Field(300.0, description="a callback that waits for so long is given up in any case")
     attempts: Count = Field(10, description="of one callback")
     at_once: Count = Field(8, description="callbacks under way to one receiver")
-    waiting: Count = Field(2000, description="unfinished callbacks of one receiver; one more is given up at once")
+    waiting: Count = Field(8000, description="unfinished callbacks of one receiver; one more is given up at once")
     profile_s: Seconds = Field(5.0, description="a stream's callbacks are looked up again after so long")
     telegram_url: str = Field("https://api.telegram.org", description="where Telegram's bots are asked")
 

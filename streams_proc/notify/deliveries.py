@@ -1,8 +1,10 @@
 """Making callbacks: again while they fail for now, and never so that one receiver holds up another.
 
-Each receiver has a bounded number of callbacks that are not finished, and few of these are under way at once. How
-long one may take is bounded too, because the stage cannot commit past it: `delivery_s` after the receiver has last
-taken anything, `longest_s` in any case.
+Few callbacks of one receiver are under way at once, and a bounded number has a place to wait. How long one may take
+from then on is bounded too, because the stage cannot commit past it: `delivery_s` after the receiver has last taken
+anything, `longest_s` in any case. Without a place a callback is given up at once, so that a receiver that is too slow
+for what it asked for does not fill the stage; what waited on Kafka while the stage was away is no fault of its
+receiver, and waits for a place as well.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from streams_proc.notify.turns import Turns
 
 FIRST_S = 0.5
 LONGEST_S = 15.0
+FEW = 256
+"""Callbacks that may wait for a receiver of which the last one was given up."""
 Outward = HttpCallback | KafkaCallback | TelegramCallback
 """Callbacks that leave the machine."""
 
@@ -47,14 +51,19 @@ class Receiver:
 
     Attributes:
         slots: for the callbacks that are under way.
-        open: callbacks that are not finished.
+        places: for those that are not finished; `held` are taken.
+        open: callbacks that have asked for a place.
         took: when it last took one.
+        dead: it did not take the last one in time.
         ready_at: it has asked not to be asked before.
     """
 
     slots: asyncio.Semaphore
+    places: asyncio.Semaphore
+    held: int = 0
     open: int = 0
     took: float = float("-inf")
+    dead: bool = False
     ready_at: float = float("-inf")
 
 
@@ -80,28 +89,48 @@ class Deliveries:
         self._receivers: dict[Hashable, Receiver] = {}
         self._turns = Turns()
 
-    async def make(self, callback: Outward, notice: Notice) -> Unreachable | Refused | None:
+    async def make(self, callback: Outward, notice: Notice, *, patient: bool = False) -> Unreachable | Refused | None:
         """Make a callback; why it was given up, or None when it was taken.
 
         Calls for one receiver and lane are made in the order in which this is entered.
+
+        Args:
+            patient: wait for a place where there is none.
         """
-        kind = type_of(callback)
-        key = identity(callback)
-        begun = self._clock()
-        receiver = self._receivers.setdefault(key, Receiver(asyncio.Semaphore(self._limits.at_once)))
-        if receiver.open >= self._limits.waiting:
-            failure: Unreachable | Refused | None = Unreachable("queue_full", f"{receiver.open} callbacks wait for it")
-        else:
-            receiver.open += 1
-            try:
-                async with self._turns.turn((key, notice.lane)):
-                    failure = await self._make(receiver, callback, notice, begun)
-            finally:
-                receiver.open -= 1
-                self._forget(key, receiver)
+        kind, key, entered = type_of(callback), identity(callback), self._clock()
+        receiver = self._receivers.setdefault(key, self._receiver())
+        receiver.open += 1
+        try:
+            failure = await self._placed(receiver, callback, notice, patient)
+        finally:
+            receiver.open -= 1
+            if not receiver.open:  # receivers with nothing open take no memory
+                self._receivers.pop(key, None)
         counter("sightline_callbacks_total").labels(kind, "delivered" if failure is None else failure.reason).inc()
         if failure is None:
-            histogram("sightline_callback_seconds").labels(kind).observe(self._clock() - begun)
+            histogram("sightline_callback_seconds").labels(kind).observe(self._clock() - entered)
+        return failure
+
+    def _receiver(self) -> Receiver:
+        return Receiver(asyncio.Semaphore(self._limits.at_once), asyncio.Semaphore(self._limits.waiting))
+
+    async def _placed(
+        self, receiver: Receiver, callback: Outward, notice: Notice, patient: bool
+    ) -> Unreachable | Refused | None:
+        full = Unreachable("queue_full", f"{receiver.open - 1} callbacks wait for it")
+        if receiver.places.locked() and not patient:
+            return full
+        async with receiver.places:
+            if receiver.dead and receiver.held >= FEW:
+                return full
+            receiver.held += 1
+            try:
+                begun = self._clock()
+                async with self._turns.turn((identity(callback), notice.lane)):
+                    failure = await self._make(receiver, callback, notice, begun)
+            finally:
+                receiver.held -= 1
+        receiver.dead = isinstance(failure, Unreachable)
         return failure
 
     async def _make(
@@ -140,11 +169,6 @@ class Deliveries:
     def _until(self, receiver: Receiver, begun: float) -> float:
         """When a callback is given up: a receiver that takes others is waited for longer than one that takes none."""
         return min(begun + self._limits.longest_s, max(begun, receiver.took) + self._limits.delivery_s)
-
-    def _forget(self, key: Hashable, receiver: Receiver) -> None:
-        """Receivers with nothing open take no memory."""
-        if not receiver.open:
-            self._receivers.pop(key, None)
 
 
 def type_of(callback: Outward) -> str:

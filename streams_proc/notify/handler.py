@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core import log
+from core.clock import Clock, now_ms, wall_clock
 from core.errors import BadMessage
 from core.messages import Event, RunEnd, StreamStatus, TaskEnd, decode_event, decode_status, decode_task_end
 from core.metrics import counter
@@ -27,6 +28,9 @@ from streams_proc.stage import Outcome, Output, Poison, Record
 ONLY = "sightline_callbacks"
 """Header of a dead letter: places of the callbacks that were given up, which a replay makes and no others."""
 
+LATE_MS = 60_000
+"""Whoever is told of a record that is so old has waited for this stage, not the stage for whoever is told."""
+
 Message = Event | RunEnd | StreamStatus | TaskEnd
 _log = log.get(__name__)
 
@@ -39,12 +43,18 @@ class NotifyHandler:
     """
 
     def __init__(
-        self, topics: Topics, profiles: Profiles, deliveries: Deliveries, notifications: Notifications
+        self,
+        topics: Topics,
+        profiles: Profiles,
+        deliveries: Deliveries,
+        notifications: Notifications,
+        clock: Clock = wall_clock,
     ) -> None:
         self._topics = topics
         self._profiles = profiles
         self._deliveries = deliveries
         self._notifications = notifications
+        self._clock = clock
         self._turns = Turns()
 
     async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
@@ -60,7 +70,7 @@ class NotifyHandler:
         # callbacks are begun in the records' order, also where the stream has to be looked up first
         async with self._turns.turn(message.stream_id):
             known = await self._profiles.of(message.stream_id)
-            calls = [] if known is None else self._begin(message, known, _only(record))
+            calls = [] if known is None else self._begin(message, known, _only(record), self._late(record))
         failed = [why for why in await asyncio.gather(*calls) if why is not None]
         return (self._letter(record, failed),) if failed else ()
 
@@ -74,7 +84,7 @@ class NotifyHandler:
         raise BadMessage(f"{record.topic} is no topic that is told of")
 
     def _begin(
-        self, message: Event | StreamStatus | TaskEnd, known: Known, only: frozenset[int] | None
+        self, message: Event | StreamStatus | TaskEnd, known: Known, only: frozenset[int] | None, late: bool
     ) -> list[asyncio.Task[tuple[int, str] | None]]:
         callbacks = receivers(message, known)
         wanted = [(i, c) for i, c in enumerate(callbacks) if c.enable and (only is None or i in only)]
@@ -82,17 +92,22 @@ class NotifyHandler:
             return []
         notice = notice_of(message, known)
         return [
-            asyncio.create_task(self._make(place, callback, notice))
+            asyncio.create_task(self._make(place, callback, notice, late))
             for place, callback in wanted
             if all_hold(callback.conditions, notice.body)
         ]
 
-    async def _make(self, place: int, callback: Callback | TaskCallback, notice: Notice) -> tuple[int, str] | None:
+    def _late(self, record: Record) -> bool:
+        return now_ms(self._clock) - record.timestamp_ms > LATE_MS
+
+    async def _make(
+        self, place: int, callback: Callback | TaskCallback, notice: Notice, patient: bool
+    ) -> tuple[int, str] | None:
         """The callback's place and why it was given up; None when it was taken."""
         if isinstance(callback, WebSocketCallback):
             await self._notifications.publish(notice)
             return None
-        failure = await self._deliveries.make(callback, notice)
+        failure = await self._deliveries.make(callback, notice, patient=patient)
         if failure is None:
             return None
         kind, stream = type_of(callback), str(notice.stream_id)

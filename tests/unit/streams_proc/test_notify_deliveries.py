@@ -12,6 +12,7 @@ import pytest
 from core.profile import HttpCallback, KafkaCallback, TelegramCallback
 from core.settings import Notify
 from streams_proc.attempt import Backoff
+from streams_proc.notify import deliveries
 from streams_proc.notify.deliveries import Deliveries, identity
 from streams_proc.notify.failures import Refused, Unreachable
 from streams_proc.notify.notices import Notice
@@ -71,8 +72,11 @@ class Bench:
         senders = {HttpCallback: self.script}
         self.deliveries = Deliveries(senders, limits or Notify(), backoff, self.loop.time)
 
-    def make(self, host: str, ce_id: str = "a", lane: str | None = None, **more: Any) -> asyncio.Task[Any]:
-        task = self.loop.create_task(self.deliveries.make(hook(host, **more), notice(ce_id, lane or ce_id)))
+    def make(
+        self, host: str, ce_id: str = "a", lane: str | None = None, *, patient: bool = False, **more: Any
+    ) -> asyncio.Task[Any]:
+        told = notice(ce_id, lane or ce_id)
+        task = self.loop.create_task(self.deliveries.make(hook(host, **more), told, patient=patient))
         self.loop.settle()
         return task
 
@@ -193,6 +197,31 @@ def test_what_waits_for_one_receiver_is_bounded(benches: list[Bench]) -> None:
     assert why(bench.make("other")) is None
     assert [why(task) for task in tasks[:2]] == [None, None]
     assert why_after(bench, bench.make("one", "later")) is None
+
+
+def test_what_has_waited_for_the_stage_waits_for_a_place_too(benches: list[Bench]) -> None:
+    bench = bench_of(benches, Notify(at_once=1, waiting=2), one=for_ever(1.0))
+    tasks = [bench.make("one", str(number), patient=True) for number in range(200)]
+    bench.loop.pass_time(200.0)
+    assert [why(task) for task in tasks] == [None] * 200
+    assert [call.ce_id for call in bench.script.calls] == [str(number) for number in range(200)]
+
+
+def test_for_a_receiver_that_is_dead_few_may_wait(benches: list[Bench], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "FEW", 3)
+    bench = bench_of(benches, one=for_ever(DOWN))
+    tasks = [bench.make("one", str(number), patient=True) for number in range(10)]
+    bench.loop.pass_time(60.0)
+    assert {why(task) for task in tasks} == {"server_error"}, "it was not known to be dead"
+    keeper = bench.make("one", "keeper")
+    bench.loop.pass_time(20.0)
+    first = bench.make("one", "first")
+    bench.loop.pass_time(40.0)
+    assert why(keeper) == "server_error"
+    later = [bench.make("one", f"later{number}", patient=True) for number in range(5)]
+    assert [task.done() for task in later] == [False, False, True, True, True]
+    assert why(later[-1]) == "queue_full"
+    assert not first.done()
 
 
 def why_after(bench: Bench, task: asyncio.Task[Any]) -> str | None:

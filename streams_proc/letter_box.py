@@ -134,7 +134,7 @@ class LetterBox:
             names.frames_batch: frames,
             names.detections: f"{rows}; analyse passes over frames that it is past, so tracks and events stay",
             names.tracks: rows,
-            names.events: f"{rows}; whoever consumes events sees them again under the same CloudEvents ids. {callbacks}",
+            names.events: f"{rows}; who consumes events sees them again under the same CloudEvents ids. {callbacks}",
             names.stream_status: f"an older status than the newest one changes nothing. {callbacks}",
             names.task_ends: callbacks,
         }

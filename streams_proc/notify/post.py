@@ -33,8 +33,7 @@ class Post:
 
     async def send(self, callback: HttpCallback, notice: Notice, timeout_s: float) -> None:
         """POST the notice's body. Raises Unreachable, Refused."""
-        packed = callback.content_type == "application/msgpack"
-        body = msgspec.msgpack.encode(notice.body) if packed else msgspec.json.encode(notice.body)
+        body = _encoded(notice, callback.content_type)
         own_agent = any(name.lower() == "user-agent" for name in callback.headers)
         headers = {
             **({} if own_agent else {"User-Agent": AGENT}),
@@ -48,6 +47,15 @@ class Post:
         if callback.secret:
             headers[SIGNATURE] = signature(callback.secret, body, self._clock())
         await ask(self._http, callback.url, body, headers, timeout_s, clock=self._clock)
+
+
+def _encoded(notice: Notice, content_type: str) -> bytes:
+    if content_type == "application/json":
+        return msgspec.json.encode(notice.body)
+    try:
+        return msgspec.msgpack.encode(notice.body)
+    except OverflowError as error:  # JSON's integers have no end
+        raise Refused("request", f"MessagePack cannot hold it: {error}") from error
 
 
 def signature(secret: str, body: bytes, now_s: float) -> str:

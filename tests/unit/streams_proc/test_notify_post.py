@@ -231,3 +231,18 @@ def test_a_bots_token_is_in_no_error(answer: Any) -> None:
         told(answer)
     assert TOKEN not in str(caught.value)
     assert TOKEN not in repr(caught.value.__cause__)
+
+
+def test_a_number_that_message_pack_cannot_hold_is_refused() -> None:
+    async def scene(content_type: Any) -> None:
+        http = pinned(Wire())
+        try:
+            much = replace(notice(), body={"n": 10**30})
+            await Post(http).send(hook(content_type=content_type), much, 5.0)
+        finally:
+            await http.close()
+
+    asyncio.run(scene("application/json"))
+    with pytest.raises(Refused) as caught:
+        asyncio.run(scene("application/msgpack"))
+    assert caught.value.reason == "request"

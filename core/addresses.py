@@ -46,6 +46,7 @@ _NEVER = tuple(
         "ff00::/8",
         "fd00:ec2::/32",
         "2001::/32",
+        "::ffff:0:0:0/96",
     )
 )
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))

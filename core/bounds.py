@@ -284,7 +284,7 @@ def _event(event: m.Event) -> None:
     _within("score", event.score, 0.0, 1.0)
     for name in ("seq", "begin_seq", "end_seq"):
         _optional(name, getattr(event, name), 0, MOST_COUNT)
-    for name in ("ts_ms", "begin_ms", "end_ms"):
+    for name in ("ts_ms", "begin_ms", "end_ms", "prior_ms"):
         _optional(name, getattr(event, name), 0, LAST_MS - 1)
     for name in ("begin_s", "end_s"):
         _optional(name, getattr(event, name), 0.0, MOST_SECONDS)
@@ -334,6 +334,21 @@ def _orders(orders: m.Orders) -> None:
     _within("restart_ms", orders.restart_ms, 0, LAST_MS - 1)
 
 
+def _task_end(end: m.TaskEnd) -> None:
+    _within("run", end.run, 1, MOST_RUN)
+    _within("ts_ms", end.ts_ms, 0, LAST_MS - 1)
+    _text("error", end.error, MOST_TEXT)
+
+
+def _notification(told: m.Notification) -> None:
+    _within("run", told.run, 1, MOST_RUN)
+    _within("ts_ms", told.ts_ms, 0, LAST_MS - 1)
+    _text("notification_id", told.notification_id)
+    _text("account_id", told.account_id)
+    _optional("analytic_index", told.analytic_index, 0, MOST_SIDE)
+    _shallow("body", told.body, DEEPEST + 2)  # an event's data lies two levels deep in it
+
+
 CHECKS: Mapping[str, Callable[[Any], None]] = {
     "stream_spec": _stream_spec,
     "run_begin": _run_begin,
@@ -346,5 +361,7 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "stream_status": _stream_status,
     "node_status": _node_status,
     "orders": _orders,
+    "task_end": _task_end,
+    "notification": _notification,
 }
 """By a message's tag."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -55,6 +56,31 @@ def producer(kafka: Kafka, client: str, **more: Any) -> Producer:
             "queue.buffering.max.kbytes": 65536,
             "delivery.timeout.ms": 600_000,
             **more,
+        }
+    )
+
+
+def foreign_producer(servers: str, security: Mapping[str, str], timeout_s: float) -> Producer:
+    """A producer of somebody else's broker, idempotent as ours are, and silent: its faults are its receiver's.
+
+    Args:
+        servers: host:port list.
+        security: librdkafka ``security.*`` and ``sasl.*``.
+        timeout_s: after which a record that is not acknowledged has failed.
+    """
+    return Producer(
+        {
+            "bootstrap.servers": servers,
+            "client.id": "sightline-callbacks",
+            "reconnect.backoff.max.ms": RECONNECT_MS,
+            **SILENT,
+            **security,
+            "enable.idempotence": True,
+            "acks": "all",
+            "partitioner": "murmur2_random",
+            "linger.ms": 5,
+            "queue.buffering.max.kbytes": 8192,
+            "delivery.timeout.ms": int(timeout_s * 1000),
         }
     )
 

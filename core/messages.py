@@ -417,6 +417,7 @@ class Event(msgspec.Struct, frozen=True, tag_field="message", tag="event", omit_
         score: highest score so far.
         image: media key of its best picture.
         data: fields of the analytic's own (``people_count``, ``overview``, ...).
+        prior_ms: `ts_ms` of the phase before; None for the first.
     """
 
     event_id: EventId
@@ -442,6 +443,7 @@ class Event(msgspec.Struct, frozen=True, tag_field="message", tag="event", omit_
     box: Box | None = None
     data: dict[str, Any] = {}
     ephemeral: bool = False
+    prior_ms: int | None = None
 
 
 class Gpu(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -542,6 +544,37 @@ class Orders(msgspec.Struct, frozen=True, tag_field="message", tag="orders", omi
     log_level: Literal["", "debug", "info", "warning", "error"] = ""
 
 
+class TaskEnd(msgspec.Struct, frozen=True, tag_field="message", tag="task_end", omit_defaults=True):
+    """A deferred task is over: done (everything of it is stored), failed (error says why) or cancelled."""
+
+    stream_id: StreamId
+    run: Run
+    state: Literal["done", "failed", "cancelled"]
+    ts_ms: int
+    error: str | None = None
+
+
+class Notification(msgspec.Struct, frozen=True, tag_field="message", tag="notification", omit_defaults=True):
+    """What a callback of type ``luna-ws-notification`` tells; for whoever listens at a WebSocket.
+
+    Attributes:
+        notification_id: the same when it comes again.
+        kind: what it is about.
+        ts_ms: wall time of what it is about.
+        analytic_index: of the event's analytic; None for a state.
+        body: what an http callback would be sent.
+    """
+
+    stream_id: StreamId
+    run: Run
+    notification_id: str
+    kind: Literal["event", "stream_status"]
+    ts_ms: int
+    account_id: str = ""
+    analytic_index: int | None = None
+    body: dict[str, Any] = {}
+
+
 FramesMessage: TypeAlias = RunBegin | AnalyticsChanged | Frame | RunEnd
 DetectionsMessage: TypeAlias = RunBegin | AnalyticsChanged | FrameDetections | RunEnd
 TracksMessage: TypeAlias = RunBegin | FrameTracks | RunEnd
@@ -557,6 +590,8 @@ _tracks_decoder: msgspec.json.Decoder[TracksMessage] = msgspec.json.Decoder(Trac
 _events_decoder: msgspec.json.Decoder[EventsMessage] = msgspec.json.Decoder(EventsMessage)
 _status_decoder: msgspec.json.Decoder[StreamStatus] = msgspec.json.Decoder(StreamStatus)
 _nodes_decoder: msgspec.json.Decoder[NodesMessage] = msgspec.json.Decoder(NodesMessage)
+_task_end_decoder: msgspec.json.Decoder[TaskEnd] = msgspec.json.Decoder(TaskEnd)
+_notification_decoder: msgspec.json.Decoder[Notification] = msgspec.json.Decoder(Notification)
 
 MAX_JSON_BYTES = 32 * 1024 * 1024
 
@@ -604,6 +639,16 @@ def decode_status(value: bytes | None) -> StreamStatus:
 def decode_node(value: bytes | None) -> NodesMessage:
     """Read a record of `nodes`. Raises BadMessage."""
     return _decode(_nodes_decoder, value)
+
+
+def decode_task_end(value: bytes | None) -> TaskEnd:
+    """Read a record of `task-ends`. Raises BadMessage."""
+    return _decode(_task_end_decoder, value)
+
+
+def decode_notification(value: bytes | None) -> Notification:
+    """Read a record of `notifications`. Raises BadMessage."""
+    return _decode(_notification_decoder, value)
 
 
 def _decode(decoder: msgspec.json.Decoder[T] | msgspec.msgpack.Decoder[T], value: bytes | None) -> T:

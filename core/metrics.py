@@ -110,6 +110,18 @@ DEFINITIONS = (
         ("before", "after"),
     ),
     Metric(
+        "sightline_callbacks_total",
+        "counter",
+        "Callbacks finished, by type and outcome: delivered, or why they were given up.",
+        ("type", "outcome"),
+    ),
+    Metric(
+        "sightline_callback_seconds",
+        "histogram",
+        "Seconds from taking what is told to the receiver's having taken it, by type.",
+        ("type",),
+    ),
+    Metric(
         "sightline_ledger_imbalance",
         "gauge",
         "Frames by which ledgers of finished runs do not sum, over all runs that are kept; 0 is right.",

@@ -79,7 +79,18 @@ class WebSocketCallback(msgspec.Struct, frozen=True, omit_defaults=True, tag_fie
     conditions: tuple[Condition, ...] = ()
 
 
+class TelegramCallback(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="telegram"):
+    """A message to a chat when a task is over; `token` is the bot's."""
+
+    token: str
+    chat_id: str
+    enable: bool = True
+    conditions: tuple[Condition, ...] = ()
+    timeout_s: Annotated[float, Meta(gt=0.0, le=600.0)] = 60.0
+
+
 Callback: TypeAlias = HttpCallback | KafkaCallback | WebSocketCallback
+TaskCallback: TypeAlias = HttpCallback | TelegramCallback
 
 
 class EventPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -103,6 +114,18 @@ class AnalyticProfile(msgspec.Struct, frozen=True, omit_defaults=True):
     event_policy: EventPolicy | None = None
 
 
+class TaskProfile(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is kept with a deferred task.
+
+    Attributes:
+        callbacks: told when it is over.
+        base: scheme and authority under which the service was asked; of the URLs that are told.
+    """
+
+    callbacks: Annotated[tuple[TaskCallback, ...], Meta(max_length=MOST_CALLBACKS)] = ()
+    base: str = ""
+
+
 class StreamProfile(msgspec.Struct, frozen=True, omit_defaults=True):
     """All of it.
 
@@ -113,6 +136,7 @@ class StreamProfile(msgspec.Struct, frozen=True, omit_defaults=True):
         downloadable: said of a video file: it may be fetched whole.
         custom_data: JSON of the user's own.
         notifications: told of each change of the stream's state.
+        task: None where the stream is no deferred task, or has nobody to tell.
     """
 
     description: str = ""
@@ -125,6 +149,7 @@ class StreamProfile(msgspec.Struct, frozen=True, omit_defaults=True):
     reference: str | None = None
     kind: Literal["stream", "videofile"] | None = None
     downloadable: bool = False
+    task: TaskProfile | None = None
 
 
 def profile_of(extra: dict[str, Any]) -> StreamProfile:

@@ -198,6 +198,18 @@ class DeadLetters(Section):
     per_minute: Count = Field(1000, description="dead letters of one process within a minute")
 
 
+class Notify(Section):
+    """Callbacks of events, of streams' states and of finished tasks."""
+
+    delivery_s: Seconds = Field(60.0, description="a callback whose receiver takes nothing for so long is given up")
+    longest_s: Seconds = Field(300.0, description="a callback that waits for so long is given up in any case")
+    attempts: Count = Field(10, description="of one callback")
+    at_once: Count = Field(8, description="callbacks under way to one receiver")
+    waiting: Count = Field(8000, description="unfinished callbacks of one receiver; one more is given up at once")
+    profile_s: Seconds = Field(5.0, description="a stream's callbacks are looked up again after so long")
+    telegram_url: str = Field("https://api.telegram.org", description="where Telegram's bots are asked")
+
+
 class Query(Section):
     """The HTTP service."""
 
@@ -261,6 +273,7 @@ class Settings(BaseSettings):
     analyse: Analyse = Analyse()
     sink: Sink = Sink()
     dead_letters: DeadLetters = DeadLetters()
+    notify: Notify = Notify()
     query: Query = Query()
     telemetry: Telemetry = Telemetry()
     stack: Stack = Stack()

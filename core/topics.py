@@ -47,6 +47,8 @@ class Topics:
     ingest_progress: str
     snapshots_analyse: str
     nodes: str
+    task_ends: str
+    notifications: str
 
     @classmethod
     def of(cls, kafka: Kafka) -> Topics:
@@ -65,6 +67,8 @@ class Topics:
             ingest_progress=f"{p}ingest-progress",
             snapshots_analyse=f"{p}snapshots.analyse",
             nodes=f"{p}nodes",
+            task_ends=f"{p}task-ends",
+            notifications=f"{p}notifications",
         )
 
 
@@ -99,6 +103,9 @@ def definitions(kafka: Kafka) -> tuple[Topic, ...]:
         Topic(names.tracks, n, kept(12 * HOUR_MS)),
         Topic(names.events, n, kept(7 * DAY_MS)),
         Topic(names.stream_status, n, kept(7 * DAY_MS)),
+        Topic(names.task_ends, n, kept(7 * DAY_MS)),
+        # the largest event there can be, and what is told beside it
+        Topic(names.notifications, n, kept(DAY_MS) | {"max.message.bytes": str(letter_bytes(kafka))}),
         # a letter about the largest record there can be has that record's bytes, and its own headers
         Topic(names.dead_letters, n, kept(14 * DAY_MS) | {"max.message.bytes": str(letter_bytes(kafka))}),
         Topic(names.dead_letter_marks, n, compact),

@@ -18,7 +18,7 @@ from core import log
 from core.errors import ConfigError
 from core.orders import Obeying
 from core.settings import Settings, load
-from core.topics import Topics
+from core.topics import Topics, letter_bytes
 from streams_proc.assemble import work
 from streams_proc.quiet import say_no_more
 from streams_proc.replay import replay
@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 
 Process = Callable[[Settings, asyncio.Event, str | None], Awaitable[None]]
 MOST_RECORDS = 5000
+MOST_TOLD = 16_384
+"""Records whose callbacks may be unfinished at once."""
 
 
 async def control(settings: Settings, stopping: asyncio.Event, instance: str | None) -> None:
-    """Statuses of runs to the control database; beside it the outbox, the nodes, their orders, and the chores."""
+    """Statuses of runs to the control database; beside it the outbox, ends of tasks, nodes, orders, and the chores."""
     from streams_proc.attempt import Backoff
     from streams_proc.audit import Audit
     from streams_proc.clear_logs import ClearLogs
@@ -44,6 +46,7 @@ async def control(settings: Settings, stopping: asyncio.Event, instance: str | N
     from streams_proc.retain import Retain
     from streams_proc.status import StatusHandler
     from streams_proc.sweep import Sweep
+    from streams_proc.task_ends import TaskEnds
     from streams_proc.trim import KafkaLogs, Trim
     from warehouse.control.store import ControlStore
     from warehouse.embeddings import EmbeddingStore
@@ -84,6 +87,7 @@ async def control(settings: Settings, stopping: asyncio.Event, instance: str | N
             OrderRelay(store, publisher, topics.nodes).run(backoff),
             Nodes(nodes, store).run(backoff),
             Retain(store, analytics, embeddings, media).run(backoff),
+            TaskEnds(store, publisher, topics.task_ends).run(backoff),
             sweep.run(backoff),
             Trim(KafkaLogs(settings.kafka), topics).run(backoff),
             Audit(store, lambda stream, run: analytics().frame_counts(stream, run)).run(backoff),
@@ -204,6 +208,46 @@ async def sink_media(settings: Settings, stopping: asyncio.Event, instance: str 
     await work(settings, _sink(settings, NAME, (topics.tracks,), handler), stopping, instance)
 
 
+async def notify(settings: Settings, stopping: asyncio.Event, instance: str | None) -> None:
+    """Events, changes of states and ends of tasks to whoever asked to be told."""
+    from core.addresses import Policy
+    from core.pinned import PinnedHttp
+    from core.profile import HttpCallback, KafkaCallback, TelegramCallback
+    from streams_proc.notify import NAME
+    from streams_proc.notify.deliveries import Deliveries, Sender
+    from streams_proc.notify.handler import NotifyHandler
+    from streams_proc.notify.notifications import Notifications
+    from streams_proc.notify.post import Post
+    from streams_proc.notify.produce import Produce
+    from streams_proc.notify.profiles import Profiles
+    from streams_proc.notify.telegram import Telegram
+    from streams_proc.publish import KafkaPublisher
+    from warehouse.control.store import ControlStore
+
+    topics, limits = Topics.of(settings.kafka), settings.notify
+    http, produce = PinnedHttp(Policy.of("callback", settings)), Produce(settings)
+    senders: dict[type, Sender] = {
+        HttpCallback: Post(http),
+        KafkaCallback: produce,
+        TelegramCallback: Telegram(http, limits.telegram_url),
+    }
+    largest = {"message.max.bytes": letter_bytes(settings.kafka)}
+    with contextlib.closing(KafkaPublisher(settings.kafka, "notifications", **largest)) as publisher:
+        handler = NotifyHandler(
+            topics,
+            Profiles(ControlStore.connect(settings), limits.profile_s),
+            Deliveries(senders, limits),
+            Notifications(publisher, topics.notifications),
+        )
+        read = (topics.task_ends, topics.stream_status, topics.events)
+        stage = StatelessStage(NAME, read, handler, batch=1, in_flight=MOST_TOLD, ordered=False)
+        try:
+            await work(settings, stage, stopping, instance)
+        finally:
+            await http.close()
+            produce.close()
+
+
 def _sink(settings: Settings, name: str, topics: tuple[str, ...], handler: Handler) -> StatelessStage:
     """One call at a time, as large as the time it may linger lets it be."""
     batch = min(settings.sink.batch_rows, MOST_RECORDS)
@@ -217,6 +261,7 @@ PROCESSES: Mapping[str, Process] = {
     "sink-clickhouse": sink_clickhouse,
     "sink-lancedb": sink_lancedb,
     "sink-media": sink_media,
+    "notify": notify,
 }
 
 

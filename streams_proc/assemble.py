@@ -21,6 +21,7 @@ from streams_proc.serve import Line, serve
 from streams_proc.stage import StatefulStage, StatelessStage
 from streams_proc.stateful import StatefulLine
 from streams_proc.stateless import StatelessLine
+from streams_proc.unordered import UnorderedLine
 
 
 async def work(
@@ -49,14 +50,16 @@ async def work(
             cut_s=settings.analyse.snapshot_s,
         )
         pressure = Pressure(host.pause, host.resume)
-        line: Line = (
-            StatelessLine(stage, means, pressure)
-            if isinstance(stage, StatelessStage)
-            else StatefulLine(stage, means, pressure)
-        )
+        line = _line_of(stage, means, pressure)
         halt = Halt(KafkaMarks(settings.kafka), stage.name, means.backoff)
         try:
             await serve(host, line, stopping, beside, lambda: halt.passed(stopping))
         except Exception as error:
             await halt.after(error)
             raise
+
+
+def _line_of(stage: StatelessStage | StatefulStage, means: Means, pressure: Pressure) -> Line:
+    if isinstance(stage, StatefulStage):
+        return StatefulLine(stage, means, pressure)
+    return StatelessLine(stage, means, pressure) if stage.ordered else UnorderedLine(stage, means, pressure)

@@ -128,13 +128,15 @@ class LetterBox:
             "Tracks and events stay as they are: they went on without these frames"
         )
         rows = "rows are written again under the same ids, so what is there already is not counted twice"
+        callbacks = "callbacks that were given up are made again; of another stage's letter, all of them"
         effects = {
             names.frames_live: frames,
             names.frames_batch: frames,
             names.detections: f"{rows}; analyse passes over frames that it is past, so tracks and events stay",
             names.tracks: rows,
-            names.events: f"{rows}; whoever consumes events sees them again under the same CloudEvents ids",
-            names.stream_status: "an older status than the newest one changes nothing",
+            names.events: f"{rows}; who consumes events sees them again under the same CloudEvents ids. {callbacks}",
+            names.stream_status: f"an older status than the newest one changes nothing. {callbacks}",
+            names.task_ends: callbacks,
         }
         return effects.get(topic, "")
 

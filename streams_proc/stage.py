@@ -111,6 +111,8 @@ class StatelessStage:
         batch: most records of one call.
         linger_s: how long a call waits to be full.
         in_flight: calls at once.
+        ordered: calls finish in the order in which they began; else each record by itself, in any order, so that
+            one that takes long holds nobody up but the commit.
     """
 
     name: str
@@ -119,6 +121,7 @@ class StatelessStage:
     batch: int
     linger_s: float = 0.0
     in_flight: int = 1
+    ordered: bool = True
 
 
 @dataclass(frozen=True, slots=True)

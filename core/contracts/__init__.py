@@ -25,6 +25,8 @@ TYPES: dict[str, Any] = {
     "events": m.EventsMessage,
     "stream-status": m.StreamStatus,
     "nodes": m.NodesMessage,
+    "task-ends": m.TaskEnd,
+    "notifications": m.Notification,
 }
 """Value type by topic. `frames` stands for both lanes; its values are MessagePack of the same shape."""
 

@@ -88,7 +88,7 @@ def workers(settings: Settings) -> tuple[Process, ...]:
     stack = settings.stack
     return (
         _worker("control", 50),
-        *(_worker(sink, 60) for sink in SINKS),
+        *(_worker(stage, 60) for stage in (*SINKS, "notify")),
         *_several("analyse", 70, stack.analyse_workers),
         *_several("detect", 80, stack.detect_workers),
         *_several("ingest", 90, stack.ingest_hosts),

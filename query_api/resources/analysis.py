@@ -50,7 +50,8 @@ class VideosdkResource:
         asker = asker_of(req, self._settings)
         spec = await self._pool.run(self._submissions.task, request, asker)
         if request.deferred_task.enable:
-            task_id = await self._pool.run(self._tasks.submit, spec)
+            told = await self._pool.run(self._submissions.told, request, asker)
+            task_id = await self._pool.run(self._tasks.submit, spec, told)
             url = task_url(task_id, asker.base)
             resp.set_header("Location", url)
             answers.json(resp, DeferredAnswer(str(task_id), url), 202)

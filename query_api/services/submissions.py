@@ -11,14 +11,17 @@ from typing import Literal, cast
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
+import msgspec
 from msgspec.structs import replace
 
 from core.addresses import check_stream_url, check_video_url
 from core.analytics import ANY, REGISTRY, validate
+from core.callbacks import UnknownCallback, parse_callbacks, parse_event_policy, parse_task_callbacks
 from core.clock import now_ms
 from core.errors import Conflict, InvalidInput, ModelError, NotFound
 from core.ids import Run, new_stream_id
 from core.messages import Analytic, Gate, Source, StreamSpec
+from core.profile import AnalyticProfile, StreamProfile, TaskProfile
 from core.settings import LOOPBACK, Settings
 from inference.cards import load_card
 from query_api.ports import Collaborators
@@ -29,6 +32,7 @@ from query_api.types.query import MotionGate, StreamAnalytic, StreamRequest
 from warehouse.control.rows import RunState, StreamFilter
 
 _UPLOAD = re.compile(r"/query/v1/videos/(?P<id>[0-9a-fA-F-]{36})")
+_TASK_CALLBACKS = "deferred_task.notification_callbacks.task_callbacks"
 Rotation = Literal[0, 90, 180, 270]
 ACTIVE: tuple[RunState, ...] = ("pending", "in_progress", "restart")
 
@@ -99,6 +103,31 @@ class Submissions:
             account_id=asker.account_id,
             request_id=asker.request_id,
         )
+
+    def told(self, request: VideoSdkRequest, asker: Asker) -> StreamProfile:
+        """Who is told of a deferred task: of its events, and of its end.
+
+        Raises:
+            InvalidInput, Unprocessable, Forbidden: a callback is wrong, of no known type, or may not be made.
+        """
+        notified = request.deferred_task.notification_callbacks
+        asked = [msgspec.to_builtins(each) for each in notified.task_callbacks] if notified.enable else []
+        try:
+            ends = parse_task_callbacks(asked, _TASK_CALLBACKS, self._settings, self._parts.resolver)
+            analytics = tuple(self._told_of(i, item) for i, item in enumerate(request.analytics))
+        except UnknownCallback as error:
+            raise Unprocessable(str(error), error.field) from error
+        return StreamProfile(
+            analytics=analytics if any(each.callbacks for each in analytics) else (),
+            task=TaskProfile(ends, asker.base) if ends else None,
+        )
+
+    def _told_of(self, i: int, item: RequestedAnalytic) -> AnalyticProfile:
+        field = f"analytics.{i}.parameters"
+        given = item.parameters
+        callbacks = parse_callbacks(given.callbacks, f"{field}.callbacks", self._settings, self._parts.resolver)
+        policy = parse_event_policy(given.parameters.get("event_policy"), f"{field}.parameters.event_policy")
+        return AnalyticProfile(callbacks=callbacks, event_policy=policy)
 
     def stream(self, request: StreamRequest, asker: Asker) -> StreamSpec:
         """The stream that watches a camera, a URL or a file. Raises as `task`, but for TooMany."""
@@ -200,21 +229,26 @@ def refuse_what_comes_later(request: VideoSdkRequest) -> None:
     Raises Unprocessable.
     """
     task: DeferredTask = request.deferred_task
-    told = task.notification_callbacks
-    if told.enable and any(callback.enable for callback in told.task_callbacks):
-        raise Unprocessable(
-            "callbacks of tasks come later; ask the task's url", "deferred_task.notification_callbacks.task_callbacks"
-        )
     if task.storage_policy.ttl != -1:
         raise Unprocessable(
             "results are kept until they are deleted; only -1 can be given", "deferred_task.storage_policy.ttl"
         )
     if request.video.timestamp_source not in {"auto", "pts"}:
         raise Unprocessable("videos are read by their presentation times", "video.timestamp_source")
+    if not task.enable:
+        _refuse_callbacks(request)
+
+
+def _refuse_callbacks(request: VideoSdkRequest) -> None:
+    """An immediate analysis is gone before the last of them could be made."""
+    told = request.deferred_task.notification_callbacks
+    if told.enable and any(callback.enable for callback in told.task_callbacks):
+        raise Unprocessable("only the end of a deferred task is told", _TASK_CALLBACKS)
     for i, analytic in enumerate(request.analytics):
         if any(callback.get("enable", 1) for callback in analytic.parameters.callbacks):
             raise Unprocessable(
-                "callbacks of analytics come later; read the topic of events", f"analytics.{i}.parameters.callbacks"
+                "an immediate analysis answers whoever asked; callbacks are made for deferred ones",
+                f"analytics.{i}.parameters.callbacks",
             )
 
 

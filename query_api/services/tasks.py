@@ -9,6 +9,7 @@ from core.clock import now_ms, rfc3339
 from core.errors import Conflict, NotFound
 from core.ids import StreamId, TaskId, TrackId
 from core.messages import IngestCounts, StreamSpec
+from core.profile import StreamProfile, extra_of
 from core.settings import Settings
 from query_api.ports import Collaborators
 from query_api.services.ledger import balance
@@ -39,9 +40,9 @@ class Tasks:
         self._parts = parts
         self._uploads = uploads
 
-    def submit(self, spec: StreamSpec) -> TaskId:
-        """Store the task; the pipeline takes it from there."""
-        self._parts.control.create_stream(spec)
+    def submit(self, spec: StreamSpec, told: StreamProfile) -> TaskId:
+        """Store the task and who is told of it; the pipeline takes it from there."""
+        self._parts.control.create_stream(spec, extra_of(told))
         return TaskId(spec.stream_id)
 
     def agent(self, task_id: TaskId, base: str) -> VideoTask:

@@ -30,12 +30,13 @@ class CallbackParams(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HttpCallback(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="http"):
-    """A POST to a URL when a task ends."""
+    """A POST to a URL when a task ends; `secret` is the key of its signature, empty: none is sent."""
 
     url: Url
     enable: Flag = 1
     authorization: CallbackAuthorization | None = None
     params: CallbackParams = CallbackParams()
+    secret: Annotated[str, Meta(max_length=256)] = ""
 
 
 class TelegramCallback(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="telegram"):

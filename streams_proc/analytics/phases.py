@@ -66,7 +66,8 @@ class Ledger:
 
 def next_phase(event: Event, phase: Literal["update", "end"], now: Moment, **changes: Any) -> Event:
     """`event` one phase later, as it stands at `now`."""
-    return msgspec.structs.replace(event, phase=phase, number=event.number + 1, seq=now.seq, ts_ms=now.ts_ms, **changes)
+    told = {"phase": phase, "number": event.number + 1, "seq": now.seq, "ts_ms": now.ts_ms, "prior_ms": event.ts_ms}
+    return msgspec.structs.replace(event, **told, **changes)
 
 
 def ended(event: Event, now: Moment, last: Moment, **changes: Any) -> Event:

@@ -142,7 +142,7 @@ def _broker_out_of_reach(seconds: float) -> Action:
 
 def catalogue() -> tuple[Fault, ...]:
     """Every fault but those that need a stack of their own (`special`)."""
-    workers = ("control", "detect", "analyse", "sink-clickhouse", "sink-lancedb", "sink-media")
+    workers = ("control", "detect", "analyse", "sink-clickhouse", "sink-lancedb", "sink-media", "notify")
     return (
         *(killed(name) for name in (*workers, "ingest", "reader", "query", "kafka", "clickhouse")),
         killed("models", 30.0),

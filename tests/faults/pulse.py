@@ -90,6 +90,7 @@ class Pulse:
             "sink-clickhouse": topics.tracks,
             "sink-lancedb": topics.tracks,
             "sink-media": topics.tracks,
+            "notify": topics.stream_status,
         }
 
     def groups_behind(self, process: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from infra.stack.supervisor import Running, StoppedAnswering, Supervisor
 from tests.conftest import PARTS, ROOT, free_ports, sightline, stack_env, stack_settings
 from tests.faults.proxy import Proxies, Wire
 
-WORKERS = ("control", "detect", "analyse", "sink-clickhouse", "sink-lancedb", "sink-media", "ingest", "query")
+WORKERS = ("control", "detect", "analyse", "sink-clickhouse", "sink-lancedb", "sink-media", "notify", "ingest", "query")
 SERVERS = ("kafka", "clickhouse", "models")
 ESTABLISHED = "01"
 DETECTOR = "centernet-256"

@@ -152,7 +152,7 @@ def _tag(chance: random.Random, topic: str, example: dict[str, Any]) -> Made:
 
 def _missing(chance: random.Random, topic: str, example: dict[str, Any]) -> Made:
     # a topic of one kind of message is read without its tag, too
-    tag = [] if topic in {"streams", "stream-status"} else ["message"]
+    tag = [] if topic in {"streams", "stream-status", "task-ends", "notifications"} else ["message"]
     del example[chance.choice(["stream_id", "run", *tag])]
     key = str(example.get("stream_id", EXAMPLE)).encode()
     return Poison("field missing", key, encoded(topic, example))
@@ -182,6 +182,8 @@ def _deep_data(chance: random.Random, topic: str, example: dict[str, Any]) -> Ma
         example["data"] = {"deep": inner}
     elif example["message"] == "stream_spec":
         example["analytics"] = [{"name": "object_detection", "parameters": {"deep": inner}}]
+    elif example["message"] == "notification":
+        example["body"] = {"deep": inner}
     else:
         return None
     return Poison("nested deep in its data", key_of(example), encoded(topic, example))
@@ -227,6 +229,10 @@ def _huge(chance: random.Random, topic: str, example: dict[str, Any]) -> Made:
             example["name"] = "n" * 1_000_000
         case "frame":
             example["model"] = "m" * 1_000_000
+        case "notification":
+            example["account_id"] = "a" * 1_000_000
+        case "task_end":
+            example["error"] = "e" * 1_000_000
         case "run_end":
             example["error"] = "e" * 1_000_000
         case _:

@@ -108,6 +108,17 @@ class Receipt(Base):
     recorded_ms: Mapped[int] = mapped_column(BigInteger())
 
 
+class TaskEnd(Base):
+    """A deferred task whose end is still to be told; `taken_until_ms` is 0 while nobody does."""
+
+    __tablename__ = "task_ends"
+
+    stream_id: Mapped[UUID] = mapped_column(
+        Uuid(), ForeignKey("streams.stream_id", ondelete="CASCADE"), primary_key=True
+    )
+    taken_until_ms: Mapped[int] = mapped_column(BigInteger())
+
+
 class Tombstone(Base):
     """A deleted stream."""
 

@@ -14,13 +14,14 @@ from warehouse.control.outbox import Outbox
 from warehouse.control.runs import Runs
 from warehouse.control.schema import upgrade
 from warehouse.control.stream_logs import StreamLogs
+from warehouse.control.task_ends import TaskEnds
 from warehouse.control.tokens import Tokens
 from warehouse.control.tombstones import Tombstones
 from warehouse.control.uploads import Uploads
 
 
 class ControlStore(
-    Runs, Audits, Tombstones, Outbox, Uploads, StreamLogs, Identity, Tokens, Nodes, Configurations, Checkins
+    Runs, Audits, Tombstones, Outbox, Uploads, StreamLogs, Identity, Tokens, Nodes, Configurations, Checkins, TaskEnds
 ):
     """Streams and tasks, and all else that is looked up by its key.
 

@@ -20,6 +20,7 @@ from warehouse.control.database import Database, insert_new, table
 from warehouse.control.limits import refuse_full, refuse_unseated
 from warehouse.control.rows import RunState, StreamFilter, StreamRow
 from warehouse.control.stream_logs import log_stream
+from warehouse.control.task_ends import await_end
 from warehouse.page import Page, decode_cursor, digest, page_of
 
 EVERYTHING = StreamFilter()
@@ -69,6 +70,8 @@ class Streams(Database):
             )
             _begin_run(connection, spec, now)
             _tell(connection, spec.stream_id, spec, now)
+            if spec.task and not spec.ephemeral:
+                await_end(connection, spec.stream_id)
             created = read_stream(connection, spec.stream_id)
             log_stream(connection, None, created, now)
             return created

@@ -48,8 +48,9 @@ READERS = {
     "frames": ("detect",),
     "detections": ("analyse", "sink-clickhouse"),
     "tracks": ("sink-clickhouse", "sink-lancedb", "sink-media"),
-    "events": ("sink-clickhouse",),
-    "stream-status": ("control",),
+    "events": ("sink-clickhouse", "notify"),
+    "stream-status": ("control", "notify"),
+    "task-ends": ("notify",),
 }
 Sent = tuple[str, int, int]
 """Topic, partition, offset."""
@@ -147,7 +148,7 @@ def test_what_is_bad_is_put_aside_with_its_origin_and_what_is_good_comes_through
         # what is good on `tracks` and `events` comes only when detect and analyse have made it
         own = {**variables(settings), "SIGHTLINE_DEAD_LETTERS__IN_A_ROW": str(BAD * len(READERS))}
         team = [start("detecting", "0.001", **own), start("analysing", **own)]
-        for name in ("control", "sink-clickhouse", "sink-lancedb", "sink-media"):
+        for name in ("control", "sink-clickhouse", "sink-lancedb", "sink-media", "notify"):
             team.append(start("streams_proc.__main__", name, **own))
 
         def done() -> bool:

@@ -52,7 +52,7 @@ def test_every_dependency_and_volume_exists(compose: dict[str, Any]) -> None:
 
 def test_every_process_of_the_line_is_there(compose: dict[str, Any]) -> None:
     commands = [" ".join(service.get("command", ())) for service in compose["services"].values()]
-    for stage in ("control", "detect", "analyse", "sink-clickhouse", "sink-lancedb", "sink-media"):
+    for stage in ("control", "detect", "analyse", "sink-clickhouse", "sink-lancedb", "sink-media", "notify"):
         assert f"python -m streams_proc {stage}" in commands
     assert {"python -m ingest", "python -m query_api", "sightline migrate"} <= set(commands)
 

@@ -169,7 +169,7 @@ def test_bad_input_names_the_field(client: testing.TestClient, parts: Parts, req
         (
             body(
                 deferred_task={
-                    "enable": 1,
+                    "enable": 0,
                     "notification_callbacks": {
                         "enable": 1,
                         "task_callbacks": [{"type": "http", "url": "http://callbacks.example"}],
@@ -179,7 +179,14 @@ def test_bad_input_names_the_field(client: testing.TestClient, parts: Parts, req
             "deferred_task.notification_callbacks.task_callbacks",
         ),
         (
-            body(analytics=[{"analytic_name": "people_count", "parameters": {"callbacks": [{"type": "http"}]}}]),
+            body(analytics=[{"analytic_name": "people_count", "parameters": {"callbacks": [{"type": "luna-event"}]}}]),
+            "analytics.0.parameters.callbacks.0.type",
+        ),
+        (
+            body(
+                deferred_task={"enable": 0},
+                analytics=[{"analytic_name": "people_count", "parameters": {"callbacks": [{"type": "http"}]}}],
+            ),
             "analytics.0.parameters.callbacks",
         ),
     ],

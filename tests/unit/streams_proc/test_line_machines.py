@@ -1,4 +1,4 @@
-"""Both lines against the model of Kafka: whatever dies, sleeps or comes late, nothing is lost or changed."""
+"""All lines against the model of Kafka: whatever dies, sleeps or comes late, nothing is lost or changed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from streams_proc.line import Means
 from streams_proc.stage import Output, StatefulStage, StatelessStage
 from streams_proc.stateful import StatefulLine
 from streams_proc.stateless import StatelessLine
+from streams_proc.unordered import UnorderedLine
 from tests.unit.streams_proc.kafka_model import POISON, Broker, Copying, Folding, Id, Line, Process
 from tests.unit.streams_proc.stage_fakes import no_pressure
 from tests.unit.streams_proc.stepping import SteppedLoop
@@ -318,11 +319,33 @@ class StatelessLines(Lines):
         return StatelessLine(stage, means, no_pressure())
 
 
+class UnorderedLines(Lines):
+    """The line whose records are finished in any order, a few at once."""
+
+    def make(self, process: Process, means: Means) -> Line:
+        stage = StatelessStage("stage", ("in",), Copying(process), batch=1, in_flight=5, ordered=False)
+        return UnorderedLine(stage, means, no_pressure())
+
+    @invariant()
+    def outputs_come_in_order_and_duplicates_are_equal(self) -> None:
+        """In whatever order, but each is what its record says."""
+        for partition in range(PARTITIONS):
+            for output in self._new("out", partition):
+                value = json.loads(output.value or b"")
+                found: Id = tuple(value["id"])
+                self.seen[partition][found] = value["content"]
+                assert (found, value["content"]) in self.broker.expected(partition, found[0])
+            for output in self._new("dead", partition):
+                self.letters[partition].add(int(output.key.split(b"/")[2]))
+
+
 SHORT = settings(max_examples=60, stateful_step_count=50, phases=(Phase.explicit, Phase.generate))
 TestStatefulLines = StatefulLines.TestCase
 TestStatefulLines.settings = SHORT
 TestStatelessLines = StatelessLines.TestCase
 TestStatelessLines.settings = SHORT
+TestUnorderedLines = UnorderedLines.TestCase
+TestUnorderedLines.settings = SHORT
 
 
 def test_a_forerunner_of_the_same_generation_that_writes_late_spoils_nothing() -> None:

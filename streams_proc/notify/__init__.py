@@ -1,0 +1,4 @@
+"""notify: what happens, told to whoever asked to be told."""
+
+NAME = "notify"
+"""Of the stage and its consumer group."""

@@ -183,7 +183,7 @@ def shown(callback: Callback | TaskCallback) -> dict[str, Any]:
 
     Values of headers and of a URL's query may be secrets, so none of them is shown.
     """
-    common = {"enable": int(callback.enable), "conditions": msgspec.to_builtins(callback.conditions)}
+    common = {"enable": int(callback.enable), "conditions": list(msgspec.to_builtins(callback.conditions))}
     match callback:
         case HttpCallback():
             return {"type": "http", **common, **_http_shown(callback)}

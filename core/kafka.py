@@ -37,6 +37,15 @@ def common(kafka: Kafka, client: str) -> dict[str, Any]:
     }
 
 
+RELIABLE = {
+    "enable.idempotence": True,
+    "acks": "all",
+    "partitioner": "murmur2_random",
+    "linger.ms": 5,
+}
+"""How every producer sends."""
+
+
 def producer(kafka: Kafka, client: str, **more: Any) -> Producer:
     """An idempotent producer, acknowledged by all in-sync replicas.
 
@@ -47,10 +56,7 @@ def producer(kafka: Kafka, client: str, **more: Any) -> Producer:
     return Producer(
         {
             **common(kafka, client),
-            "enable.idempotence": True,
-            "acks": "all",
-            "partitioner": "murmur2_random",
-            "linger.ms": 5,
+            **RELIABLE,
             "compression.type": "none",
             "message.max.bytes": kafka.max_message_bytes,
             "queue.buffering.max.kbytes": 65536,
@@ -75,10 +81,7 @@ def foreign_producer(servers: str, security: Mapping[str, str], timeout_s: float
             "reconnect.backoff.max.ms": RECONNECT_MS,
             **SILENT,
             **security,
-            "enable.idempotence": True,
-            "acks": "all",
-            "partitioner": "murmur2_random",
-            "linger.ms": 5,
+            **RELIABLE,
             "queue.buffering.max.kbytes": 8192,
             "delivery.timeout.ms": int(timeout_s * 1000),
         }

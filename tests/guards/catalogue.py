@@ -497,7 +497,7 @@ SENDING = (
         "every producer is idempotent",
         "a retry puts a later record before an earlier one: 29 came before 0 on a fresh topic",
         "core/kafka.py",
-        '            "enable.idempotence": True,\n',
+        '    "enable.idempotence": True,\n',
         "",
         (CLIENTS + "test_every_producer_is_idempotent",),
     ),

@@ -27,15 +27,16 @@ class FakeProducer:
 
     def __init__(self, answer: KafkaError | str | None) -> None:
         self.answer = answer
+        self._said = answer if isinstance(answer, str) else ""  # the client's errors cannot be compared with words
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.purged = threading.Event()
         self._waiting: list[Callable[[Any, Any], None]] = []
         self._ready = threading.Event()
 
     def produce(self, topic: str, *, on_delivery: Callable[[Any, Any], None], **record: Any) -> None:
-        if self.answer == "full":
+        if self._said == "full":
             raise BufferError("full")
-        if self.answer == "too large":
+        if self._said == "too large":
             raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
         self.sent.append((topic, record))
         self._waiting.append(on_delivery)
@@ -44,7 +45,7 @@ class FakeProducer:
     def poll(self, timeout: float) -> int:
         self._ready.wait(timeout)
         self._ready.clear()
-        while self.answer != "silent" and self._waiting:
+        while self._said != "silent" and self._waiting:
             self._waiting.pop()(self.answer, None)
         return 0
 

@@ -12,7 +12,9 @@ from core.errors import ClientError, InvalidInput, NotFound
 from core.settings import Settings
 from query_api.answers import base_of
 from query_api.context import request_id_of
+from query_api.converters import TextConverter
 from query_api.disconnect import Application
+from query_api.entrance import Entrance
 from query_api.errors import render
 from query_api.middleware import Counting, Reading, RequestIds
 from query_api.openapi import document
@@ -20,7 +22,9 @@ from query_api.ports import Collaborators
 from query_api.refusals import MethodNotAllowed, TooLarge, WrongContentType
 from query_api.resources.analysis import SmartSearchResource, VideosdkResource, VideoTaskResource
 from query_api.resources.ledgers import LedgerResource, LedgersResource
+from query_api.resources.pictures import MjpegResource, StreamJpegResource, VisualResource, WatchTokenResource
 from query_api.resources.rows import MediaResource, RowsResource
+from query_api.resources.sockets import AgentSocketResource, EventChannelResource
 from query_api.resources.status import (
     HealthcheckResource,
     HealthResource,
@@ -38,10 +42,17 @@ from query_api.services.health import Health
 from query_api.services.immediate import Immediate
 from query_api.services.ledgers import Ledgers
 from query_api.services.search import SmartSearch
+from query_api.services.signing import Signing
 from query_api.services.streams import Streams
 from query_api.services.submissions import Submissions
 from query_api.services.tasks import Tasks
 from query_api.services.uploads import Uploads
+from query_api.services.watchable import Watchable
+from query_api.watching.channel import Channel
+from query_api.watching.listening import Listening
+from query_api.watching.sockets import Seats, refuse
+from query_api.watching.telling import AgentTelling, EngineTelling
+from query_api.watching.watches import Watches
 
 logger = log.get(__name__)
 
@@ -50,6 +61,7 @@ def create_app(settings: Settings, parts: Collaborators) -> Application:
     """The application over these collaborators, which whoever passed them in closes."""
     app = Application(middleware=[Counting(), RequestIds(parts.clock), Reading(settings.query, ROUTES)])
     app.router_options.converters["path"] = falcon.routing.PathConverter
+    app.router_options.converters["text"] = TextConverter
     made = resources(settings, parts)
     registered = set()
     for route in ROUTES:
@@ -93,6 +105,28 @@ def resources(settings: Settings, parts: Collaborators) -> dict[str, Any]:
         "ledger": LedgerResource(settings, pool, ledgers),
         "streams": StreamsResource(settings, pool, submissions, streams),
         "stream": StreamResource(pool, streams),
+        **watching(settings, parts),
+    }
+
+
+def watching(settings: Settings, parts: Collaborators) -> dict[str, Any]:
+    """The resources of watching: one reader for each partition of frames, and one of all events, whoever many watch."""
+    pool, seats = parts.pool, Seats(settings.query.sockets)
+    watchable = Watchable(parts)
+    signing = Signing(parts.control, settings.query.watch_token_s, parts.clock)
+    entrance = Entrance(settings, pool, watchable, signing)
+    watches = Watches(settings, parts.tails)
+    channel = Channel(settings.kafka, parts.tails)
+    listening = Listening(settings.kafka, channel, parts.tails, pool)
+    return {
+        "mjpeg": MjpegResource(settings, entrance, watchable, watches),
+        "stream_jpeg": StreamJpegResource(settings, entrance, watches),
+        "visual": VisualResource(settings, entrance),
+        "watch_token": WatchTokenResource(settings, pool, watchable, signing),
+        "event_channel": EventChannelResource(
+            settings, entrance, seats, EngineTelling(listening, watchable, pool, parts.media)
+        ),
+        "ws": AgentSocketResource(settings, entrance, seats, AgentTelling(listening, watchable)),
     }
 
 
@@ -103,9 +137,17 @@ class Errors:
         self._settings = settings
 
     async def unexpected(
-        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, _: dict[str, Any]
+        self,
+        req: falcon.asgi.Request,
+        resp: falcon.asgi.Response,
+        error: Exception,
+        _: dict[str, Any],
+        ws: falcon.asgi.WebSocket | None = None,
     ) -> None:
         """Any exception; what is not foreseen is logged with its traceback, and answered without."""
+        if ws is not None:
+            await refuse(ws, error, req.path)
+            return
         base = base_of(req, self._settings)
         sent = render(error, surface_of(req.path), request_id=request_id_of(req), base=base)
         if sent.status == 500:
@@ -118,9 +160,17 @@ class Errors:
             resp.set_header(name, value)
 
     async def of_falcon(
-        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, error: falcon.HTTPError, params: dict[str, Any]
+        self,
+        req: falcon.asgi.Request,
+        resp: falcon.asgi.Response,
+        error: falcon.HTTPError,
+        params: dict[str, Any],
+        ws: falcon.asgi.WebSocket | None = None,
     ) -> None:
         """Falcon's own errors: no route, no such method, a body that it cannot read."""
+        if ws is not None:
+            await refuse(ws, _ours(error, req), req.path)
+            return
         for name, value in dict(error.headers or {}).items():
             resp.set_header(name, value)
         await self.unexpected(req, resp, _ours(error, req), params)

@@ -75,8 +75,7 @@ class Reading:
         route = self._routes.get((req.method, req.uri_template or ""))
         if route is None:
             return
-        if self._query.auth and route.scope is not None:
-            raise Unauthenticated("a token is required")
+        self._refuse_unknown(req, route)
         read: Any = read_params(req.query_string, route.params)
         body = None
         if route.body_media:
@@ -84,3 +83,21 @@ class Reading:
         if route.body is not None:
             body = await read_json(req, route.body, self._query.max_body_bytes)
         req.context.given = Given(route, read, body)
+
+    async def process_resource_ws(
+        self, req: falcon.asgi.Request, _: falcon.asgi.WebSocket, __: object, ___: dict[str, Any]
+    ) -> None:
+        """A socket's way in; it reads its parameters itself. Raises Unauthenticated."""
+        route = self._routes.get(("GET", req.uri_template or ""))
+        if route is not None:
+            self._refuse_unknown(req, route)
+
+    def _refuse_unknown(self, req: falcon.asgi.Request, route: Route) -> None:
+        """Raises Unauthenticated; a signed token is let through to the resource, which knows what it is for."""
+        if self._query.auth and route.scope is not None and not (route.signed and brings_signed_token(req)):
+            raise Unauthenticated("a token is required")
+
+
+def brings_signed_token(req: falcon.asgi.Request) -> bool:
+    """Whether a token in the query stands for the header that is missing."""
+    return req.get_header("Authorization") is None and bool(req.get_param("token"))

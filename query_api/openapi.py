@@ -53,7 +53,10 @@ def document(routes: Iterable[Route], *, auth: bool) -> Document:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "watch": {"type": "apiKey", "in": "query", "name": "token"},
+            },
         },
     }
 
@@ -86,7 +89,7 @@ def _operation(route: Route, schemas: dict[Any, Document], *, auth: bool) -> Doc
             "content": {media: {"schema": _body(route, media, schemas)} for media in route.body_media},
         }
     if auth and route.scope is not None:
-        operation["security"] = [{"bearer": []}]
+        operation["security"] = [{"bearer": []}, *([{"watch": []}] if route.signed else [])]
     return operation
 
 
@@ -102,8 +105,11 @@ def _body(route: Route, media: str, schemas: dict[Any, Document]) -> Document:
 def _path_params(route: Route) -> list[Document]:
     found = []
     for match in _CONVERTED.finditer(route.path):
-        uuid = match["kind"] == "uuid"
-        schema = {"type": "string", **({"format": "uuid"} if uuid else {"minLength": 1, "maxLength": 512})}
+        schema: Document = {"type": "string", "minLength": 1, "maxLength": 512}
+        if match["kind"] == "uuid":
+            schema = {"type": "string", "format": "uuid"}
+        elif match["kind"] == "int":
+            schema = {"type": "integer", "minimum": 0}
         found.append({"name": match["name"], "in": "path", "required": True, "schema": schema})
     return found
 

@@ -140,3 +140,13 @@ class Upload(Base):
     created_ms: Mapped[int] = mapped_column(BigInteger())
     updated_ms: Mapped[int] = mapped_column(BigInteger())
     media_key: Mapped[str | None] = mapped_column(Text())
+
+
+class SigningKey(Base):
+    """A secret that signed tokens are made with and checked against."""
+
+    __tablename__ = "signing_keys"
+
+    key_id: Mapped[int] = mapped_column(Integer(), primary_key=True, autoincrement=False)
+    secret: Mapped[bytes] = mapped_column(LargeBinary())
+    created_ms: Mapped[int] = mapped_column(BigInteger())

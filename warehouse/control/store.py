@@ -9,12 +9,13 @@ from warehouse.control.database import open_engine
 from warehouse.control.outbox import Outbox
 from warehouse.control.runs import Runs
 from warehouse.control.schema import upgrade
+from warehouse.control.signing_keys import SigningKeys
 from warehouse.control.tombstones import Tombstones
 from warehouse.control.uploads import Uploads
 
 
-class ControlStore(Runs, Audits, Tombstones, Outbox, Uploads):
-    """Streams, tasks, runs, receipts, tombstones, the outbox and uploads.
+class ControlStore(Runs, Audits, Tombstones, Outbox, Uploads, SigningKeys):
+    """Streams, tasks, runs, receipts, tombstones, the outbox, uploads and signing keys.
 
     Threads and processes may share the database; calls block. Every method raises
     StoreUnavailable when the database does not answer, and SetupError when it has no schema.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,7 @@ from query_api.routes import ROUTES
 from tests.unit.query_api.fakes import Parts
 
 ID = "1536751345,8b8b5937-2e9c-4e8b-a7a7-5caf86621b5a"
+PLACES = {"uuid": "557d54ec-29ad-4f3c-93b4-c9092ef12515", "path": "a.jpg", "int": "0", "text": "some"}
 
 
 def test_root_names_the_service(client: testing.TestClient) -> None:
@@ -142,10 +144,8 @@ def test_with_authentication_everything_but_health_is_closed(
 ) -> None:
     closed = client_of(settings.model_copy(update={"query": settings.query.model_copy(update={"auth": True})}))
     for route in ROUTES:
-        path = route.path
-        for placeholder in ("{task_id:uuid}", "{video_id:uuid}", "{stream_id:uuid}"):
-            path = path.replace(placeholder, "557d54ec-29ad-4f3c-93b4-c9092ef12515")
-        answer = closed.simulate_request(route.method, path.replace("{key:path}", "a.jpg"))
+        path = re.sub(r"\{\w+:(\w+)\}", lambda placeholder: PLACES[placeholder[1]], route.path)
+        answer = closed.simulate_request(route.method, path)
         if route.scope is None:
             assert answer.status_code != 401, path
         else:

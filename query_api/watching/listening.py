@@ -22,19 +22,14 @@ NEAR = 200
 
 
 class Listening:
-    """Leads listeners.
+    """Leads listeners; one that hears nothing for `IDLE_S` is told None, to look whether its stream lives."""
 
-    Args:
-        idle_s: after so long without anything a listener is told None, so that it can look whether its stream lives.
-    """
-
-    def __init__(self, kafka: Kafka, channel: Channel, tails: Tails, pool: Pool, *, idle_s: float = IDLE_S) -> None:
+    def __init__(self, kafka: Kafka, channel: Channel, tails: Tails, pool: Pool) -> None:
         self._channel = channel
         self._tails = tails
         self._pool = pool
         self._topic = Topics.of(kafka).events
         self._partitions = kafka.partitions
-        self._idle_s = idle_s
 
     async def listen(self, subscription: Subscription, since: str | None) -> AsyncGenerator[Item | None, None]:
         """Everything from `since` on, or from now on; None where all that was there has been told, and when idle.
@@ -58,7 +53,7 @@ class Listening:
                         yield item
             yield None
             while True:
-                following = await subscription.next(self._idle_s)
+                following = await subscription.next(IDLE_S)
                 if at is None or not isinstance(following, Told) or following.number >= at[following.partition]:
                     yield following
         finally:

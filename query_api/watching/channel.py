@@ -88,7 +88,7 @@ class Subscription:
 
     def offer(self, item: Item, size: int) -> bool:
         """Let it wait; False when there is no room, and then nothing waits any more."""
-        if len(self._items) >= self._most or self._bytes + size > MOST_BYTES:
+        if len(self._items) >= self._most or (self._items and self._bytes + size > MOST_BYTES):
             self._items.clear()
             self.overflowed.set()
             return False

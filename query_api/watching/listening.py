@@ -92,9 +92,9 @@ class Listening:
     async def _resolved(self, since: str, stream: StreamId | None) -> dict[int, int]:
         """Positions on the partitions that matter; -1 where the token names none: from now on."""
         mine = self._mine(stream)
-        given = {} if since == EARLIEST else positions_of(since, self._partitions)
+        given: Mapping[int, int] = {} if since == EARLIEST else positions_of(since, self._partitions)
         kept = await self._pool.run(self._tails.bounds, [(self._topic, number) for number in mine])
-        at = {}
+        at: dict[int, int] = {}
         for number in mine:
             span = kept[self._topic, number]
             at[number] = span.begin if since == EARLIEST else given.get(number, -1)

@@ -209,7 +209,8 @@ class KafkaTail:
             self._on_loop(self._gone, self)
 
     def _assign(self, consumer: Any) -> dict[Partition, Span]:
-        spans, places = {}, []
+        spans: dict[Partition, Span] = {}
+        places: list[TopicPartition] = []
         try:
             for (topic, number), back in self._back.items():
                 low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=ASK_S)

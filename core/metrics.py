@@ -141,6 +141,17 @@ DEFINITIONS = (
         "account; host or page where no token is asked for.",
         ("reason",),
     ),
+    Metric("sightline_viewers", "gauge", "Who watch pictures now.", ()),
+    Metric(
+        "sightline_viewed_pictures_total",
+        "counter",
+        "Pictures for viewers by outcome: sent, repeated (nothing new had come), skipped (a newer one came before the "
+        "viewer took it), rendered (scaled or drawn into, once for all who ask for the same), unreadable.",
+        ("outcome",),
+    ),
+    Metric("sightline_sockets", "gauge", "WebSockets open now.", ("surface",)),
+    Metric("sightline_socket_messages_total", "counter", "Messages sent over WebSockets, by surface.", ("surface",)),
+    Metric("sightline_sockets_closed_total", "counter", "WebSockets closed by the service, by close code.", ("code",)),
 )
 _BY_NAME = {metric.name: metric for metric in DEFINITIONS}
 _made: dict[str, Counter | Gauge | Histogram] = {}

@@ -231,6 +231,22 @@ class Query(Section):
     seats: dict[str, Annotated[int, Field(ge=0)]] = Field(
         default_factory=dict, description="most streams of an analytic, by its id; others may have any number"
     )
+    viewers: Count = Field(200, description="who watch pictures at once, in one worker")
+    viewers_per_stream: Count = Field(50, description="of one stream, in one worker")
+    sockets: Count = Field(1000, description="WebSockets open at once, in one worker")
+    socket_queue: Count = Field(
+        1000, description="messages that wait for one WebSocket before it is closed as too slow"
+    )
+    first_picture_s: Seconds = Field(
+        15.0, description="longest wait for a picture of a stream that begins, or stands still"
+    )
+    watch_token_s: Seconds = Field(300.0, description="how long a signed token for watching one stream is good")
+    origins: tuple[str, ...] = Field(
+        (), description="web origins, besides our own, whose pages may listen to events and read pictures; *: all"
+    )
+    frame_ancestors: Annotated[str, Field(pattern=r"^[^;,\r\n]*$")] = Field(
+        "", description="sites that may frame the pages for watching, as in Content-Security-Policy; empty: all"
+    )
 
 
 class Telemetry(Section):

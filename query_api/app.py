@@ -16,17 +16,20 @@ from query_api.context import request_id_of
 from query_api.cors import Cors
 from query_api.disconnect import Application
 from query_api.engine import Word, engine_resources
+from query_api.entrance import Entrance
 from query_api.errors import render
 from query_api.guard import Guard
 from query_api.middleware import Counting, LocalOnly, Reading, RequestIds
 from query_api.openapi import document
 from query_api.ports import Collaborators
-from query_api.refusals import MethodNotAllowed, TooLarge, WrongContentType, status_of
+from query_api.refusals import MethodNotAllowed, TooLarge, WrongContentType
 from query_api.resources.agent import AgentResource, ConfigResource, ManualResource, PluginsResource
 from query_api.resources.agent_streams import AgentStreamResource, AgentStreamsResource, StreamLogsResource
 from query_api.resources.analysis import SmartSearchResource, VideosdkResource, VideoTaskResource
 from query_api.resources.ledgers import LedgerResource, LedgersResource
+from query_api.resources.pictures import MjpegResource, StreamJpegResource, VisualResource, WatchTokenResource
 from query_api.resources.rows import MediaResource, RowsResource
+from query_api.resources.sockets import AgentSocketResource, EventChannelResource
 from query_api.resources.status import (
     HealthcheckResource,
     HealthResource,
@@ -49,15 +52,20 @@ from query_api.services.immediate import Immediate
 from query_api.services.ledgers import Ledgers
 from query_api.services.manual import Manual
 from query_api.services.search import SmartSearch
+from query_api.services.signing import Signing
 from query_api.services.stream_requests import StreamRequests
 from query_api.services.streams import Streams
 from query_api.services.submissions import Submissions
 from query_api.services.tasks import Tasks
 from query_api.services.uploads import Uploads
+from query_api.services.watchable import Watchable
+from query_api.watching.channel import Channel
+from query_api.watching.listening import Listening
+from query_api.watching.sockets import Seats, refuse
+from query_api.watching.telling import AgentTelling, EngineTelling
+from query_api.watching.watches import Watches
 
 logger = log.get(__name__)
-WS_CODES = 3000
-"""Added to a status to close a WebSocket with, as Falcon does."""
 
 
 def create_app(settings: Settings, parts: Collaborators) -> Application:
@@ -129,6 +137,28 @@ def resources(settings: Settings, parts: Collaborators, configuration: Configura
         "plugins": PluginsResource(agent),
         "manual": ManualResource(settings, pool, Manual()),
         **engine_resources(settings, parts, submissions, streams, configuration),
+        **watching(settings, parts),
+    }
+
+
+def watching(settings: Settings, parts: Collaborators) -> dict[str, Any]:
+    """The resources of watching: one reader for each partition of frames, and one of all events, whoever many watch."""
+    pool, seats = parts.pool, Seats(settings.query.sockets)
+    watchable = Watchable(parts)
+    signing = Signing(parts.control, settings.query.watch_token_s, parts.clock)
+    entrance = Entrance(settings, pool, watchable, signing)
+    watches = Watches(settings, parts.tails)
+    channel = Channel(settings.kafka, parts.tails)
+    listening = Listening(settings.kafka, channel, parts.tails, pool)
+    return {
+        "mjpeg": MjpegResource(settings, entrance, watchable, watches),
+        "stream_jpeg": StreamJpegResource(settings, entrance, watches),
+        "visual": VisualResource(settings, entrance),
+        "watch_token": WatchTokenResource(settings, pool, watchable, signing),
+        "event_channel": EventChannelResource(
+            settings, entrance, seats, EngineTelling(listening, watchable, pool, parts.media)
+        ),
+        "ws": AgentSocketResource(settings, entrance, seats, AgentTelling(listening, watchable)),
     }
 
 
@@ -141,23 +171,19 @@ class Errors:
     async def unexpected(
         self,
         req: falcon.asgi.Request,
-        resp: falcon.asgi.Response | None,
+        resp: falcon.asgi.Response,
         error: Exception,
         _: dict[str, Any],
         ws: falcon.asgi.WebSocket | None = None,
     ) -> None:
-        """Any exception; what is not foreseen is logged with its traceback, and answered without.
-
-        A WebSocket is closed with 3000 plus the status; where it was not accepted yet the client sees a 403.
-        """
-        status = status_of(error)
-        if status == 500:
-            logger.error("request_failed", method=req.method, path=req.path, exc_info=error)
+        """Any exception; what is not foreseen is logged with its traceback, and answered without."""
         if ws is not None:
-            await ws.close(WS_CODES + status)
+            await refuse(ws, error, req.path)
             return
-        assert resp is not None  # Falcon passes one of the two
-        sent = render(error, surface_of(req.path), request_id=request_id_of(req), base=base_of(req, self._settings))
+        base = base_of(req, self._settings)
+        sent = render(error, surface_of(req.path), request_id=request_id_of(req), base=base)
+        if sent.status == 500:
+            logger.error("request_failed", method=req.method, path=req.path, exc_info=error)
         resp.status = sent.status
         resp.content_type = sent.media
         resp.data = sent.body
@@ -168,16 +194,18 @@ class Errors:
     async def of_falcon(
         self,
         req: falcon.asgi.Request,
-        resp: falcon.asgi.Response | None,
+        resp: falcon.asgi.Response,
         error: falcon.HTTPError,
         params: dict[str, Any],
         ws: falcon.asgi.WebSocket | None = None,
     ) -> None:
         """Falcon's own errors: no route, no such method, a body that it cannot read."""
-        if resp is not None:
-            for name, value in dict(error.headers or {}).items():
-                resp.set_header(name, value)
-        await self.unexpected(req, resp, _ours(error, req), params, ws)
+        if ws is not None:
+            await refuse(ws, _ours(error, req), req.path)
+            return
+        for name, value in dict(error.headers or {}).items():
+            resp.set_header(name, value)
+        await self.unexpected(req, resp, _ours(error, req), params)
 
 
 def _ours(error: falcon.HTTPError, req: falcon.asgi.Request) -> ClientError | falcon.HTTPError:

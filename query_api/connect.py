@@ -9,6 +9,7 @@ from query_api.following import KafkaFollowers
 from query_api.in_flight import KafkaFlights
 from query_api.pool import Pool
 from query_api.ports import Collaborators
+from query_api.watching.tails import KafkaTails
 from warehouse.analytics import AnalyticsStore
 from warehouse.control import ControlStore
 from warehouse.embeddings import EmbeddingStore
@@ -32,11 +33,13 @@ def connect(settings: Settings) -> Collaborators:
         models_dir=settings.models_dir,
         staging=settings.data_dir / "uploads",
         pool=Pool(THREADS, WAITING, settings.query.timeout_s),
+        tails=KafkaTails(settings.kafka),
     )
 
 
 async def close(parts: Collaborators) -> None:
     """End every connection."""
+    parts.tails.close()
     await parts.models.close()
     parts.pool.close()
     parts.analytics.close()

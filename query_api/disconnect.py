@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import falcon.asgi
 
 KEY = "sightline.connection"
+IMPATIENT: Final = "sightline.impatient"
+"""In the scope of a request whose answer has no end: who does not take it is cut off (`query_api.protocols`)."""
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 

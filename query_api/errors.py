@@ -21,11 +21,13 @@ TITLES = {
     405: "Method not allowed",
     406: "Not acceptable",
     409: "Conflict",
+    410: "Gone",
     413: "Too large",
     415: "Unsupported media type",
     416: "Range not satisfiable",
     421: "Misdirected request",
     422: "Unprocessable content",
+    426: "Upgrade required",
     429: "Too many requests",
     500: "Internal server error",
     503: "Service unavailable",
@@ -97,6 +99,8 @@ def _detail(error: BaseException, *, named: bool) -> str:
 def _headers(error: BaseException, status: int) -> tuple[tuple[str, str], ...]:
     if isinstance(error, RangeUnsatisfiable):
         return (("Content-Range", f"bytes */{error.size}"),)
+    if status == 426:
+        return (("Upgrade", "websocket"),)
     if status == 401:
         return (("WWW-Authenticate", "Bearer"),)
     if status in {429, 503}:

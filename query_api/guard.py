@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
 from urllib.parse import parse_qsl
 
 import falcon.asgi
@@ -23,29 +21,21 @@ ACCOUNT_PARAM = "account_id"
 SIGNED_PARAM = "token"
 HOW = "send `Authorization: Bearer TOKEN` or `X-Api-Key: KEY`"
 
-Signed = Callable[[falcon.asgi.Request, Mapping[str, Any]], bool]
-"""Whether a request, with the parameters of its path, carries a signed token for the one stream that it asks for."""
-
 
 class Guard:
     """Asks for tokens where the settings say so.
 
-    Args:
-        signed: judges the signed tokens that routes with a query parameter `token` take, because a browser sends no
-            header for a picture, a frame or a WebSocket; None: there are none.
+    A signed token, which stands for the header that a browser cannot send for a picture, a frame or a WebSocket, is
+    let through to the resource, which knows the stream that it must be for.
     """
 
-    def __init__(self, query: Query, access: Access, complaints: Complaints, signed: Signed | None = None) -> None:
+    def __init__(self, query: Query, access: Access, complaints: Complaints) -> None:
         self._auth = query.auth
         self._access = access
         self._complaints = complaints
-        self._signed = signed
 
-    async def check(self, req: falcon.asgi.Request, route: Route, path: Mapping[str, Any]) -> str:
+    async def check(self, req: falcon.asgi.Request, route: Route) -> str:
         """Let a request pass, or refuse it.
-
-        Args:
-            path: the parameters of its path.
 
         Returns:
             The query that is to be read: the request's own, within the account of a token that has one.
@@ -56,7 +46,7 @@ class Guard:
         """
         if not self._auth or route.scope is None:
             return req.query_string
-        if self._signed is not None and SIGNED_PARAM in params_of(route.params) and self._signed(req, path):
+        if route.signed and without_header(req) and req.get_param(SIGNED_PARAM):
             return req.query_string
         try:
             holder = await self._access.holder(secret_of(req.get_header))
@@ -70,6 +60,11 @@ class Guard:
     async def settled(self) -> None:
         """Returns when nothing is left to be written down."""
         await self._access.settled()
+
+
+def without_header(req: falcon.asgi.Request) -> bool:
+    """Whether a request carries neither a token nor a key of its sender's."""
+    return req.get_header("Authorization") is None and req.get_header(KEY_HEADER) is None
 
 
 def secret_of(header: Header) -> str:

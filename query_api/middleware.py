@@ -99,13 +99,13 @@ class Reading:
         self._routes: Mapping[tuple[str, str], Route] = {(r.method, r.path): r for r in routes}
 
     async def process_resource(
-        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, _: object, params: dict[str, Any]
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, _: object, __: dict[str, Any]
     ) -> None:
         """Raises Unauthenticated, NotAllowed, InvalidInput, WrongContentType, TooLarge."""
         route = self._routes.get((req.method, req.uri_template or ""))
         if route is None:
             return
-        read: Any = read_params(await self._guard.check(req, route, params), route.params)
+        read: Any = read_params(await self._guard.check(req, route), route.params)
         body = None
         if route.body_media:
             check_content_type(req, route)
@@ -114,7 +114,7 @@ class Reading:
         req.context.given = Given(route, read, body)
 
     async def process_resource_ws(
-        self, req: falcon.asgi.Request, _: falcon.asgi.WebSocket, __: object, params: dict[str, Any]
+        self, req: falcon.asgi.Request, _: falcon.asgi.WebSocket, __: object, ___: dict[str, Any]
     ) -> None:
         """The same for a WebSocket, which is not accepted yet; its row's method is WEBSOCKET, or GET.
 
@@ -126,7 +126,7 @@ class Reading:
         route = self._routes.get(("WEBSOCKET", template)) or self._routes.get(("GET", template))
         if route is None:
             raise NotFound(f"nothing is at {req.path}")
-        read: Any = read_params(await self._guard.check(req, route, params), route.params)
+        read: Any = read_params(await self._guard.check(req, route), route.params)
         req.context.given = Given(route, read, None)
 
     async def process_shutdown(self, _: Mapping[str, Any], __: Mapping[str, Any]) -> None:

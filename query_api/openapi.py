@@ -30,6 +30,13 @@ _ERRORS: dict[Surface, tuple[type, str]] = {
     Surface.ENGINE: (EngineError, JSON),
     Surface.QUERY: (Problem, PROBLEM),
 }
+SIGNED = "signedToken"
+SIGNED_SCHEME: Document = {
+    "type": "apiKey",
+    "in": "query",
+    "name": "token",
+    "description": "Short-lived, for one stream, where a browser sends no header; given out by `watch-token`.",
+}
 SECURITY: Document = {
     "bearerAuth": {
         "type": "http",
@@ -73,7 +80,7 @@ def document(routes: Iterable[Route], *, auth: bool) -> Document:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": SECURITY,
+            "securitySchemes": {**SECURITY, SIGNED: SIGNED_SCHEME},
         },
     }
 
@@ -107,6 +114,8 @@ def _operation(route: Route, schemas: dict[Any, Document], *, auth: bool) -> Doc
         }
     if auth and route.scope is not None:
         operation["security"] = [{scheme: [route.scope]} for scheme in SECURITY]
+        if route.signed:
+            operation["security"].append({SIGNED: [route.scope]})
     return operation
 
 

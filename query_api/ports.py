@@ -15,6 +15,7 @@ from core.messages import Face
 from query_api.following import Follower
 from query_api.in_flight import Flights
 from query_api.pool import Pool
+from query_api.watching.tails import Tails
 from warehouse.analytics import AnalyticsStore
 from warehouse.control import ControlStore
 from warehouse.embeddings import EmbeddingStore
@@ -63,6 +64,7 @@ class Collaborators:
         broker_ready: whether Kafka answers; blocking.
         models_dir: where the zoo's cards are.
         staging: folder of uploads that are not whole.
+        tails: reads topics as they grow, for those who watch.
         resolver: names to addresses, for checking URLs.
     """
 
@@ -77,5 +79,6 @@ class Collaborators:
     models_dir: Path
     staging: Path
     pool: Pool
+    tails: Tails
     resolver: Resolver = system_resolver
     clock: Clock = wall_clock

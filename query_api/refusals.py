@@ -97,6 +97,14 @@ class MethodNotAllowed(ClientError):
     """The resource is there, but not for this method."""
 
 
+class Gone(ClientError):
+    """It was there, and will not come back by itself."""
+
+
+class UpgradeRequired(ClientError):
+    """Only a WebSocket is spoken here."""
+
+
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (TooLarge, 413),
     (TooMany, 429),
@@ -109,6 +117,8 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (Misdirected, 421),
     (RangeUnsatisfiable, 416),
     (MethodNotAllowed, 405),
+    (Gone, 410),
+    (UpgradeRequired, 426),
     (InvalidInput, 400),
     (UnsupportedMedia, 400),
     (BadImage, 400),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -37,6 +40,7 @@ class Service:
             try:
                 self._parts = connect(self._settings)
                 self._app = create_app(self._settings, self._parts)
+                before_stopping(self._parts.tails.close)
             except SightlineError as error:
                 logger.error("cannot_start", error=str(error))
                 await receive()
@@ -45,6 +49,21 @@ class Service:
         await self._app(scope, receive, send)
         if scope["type"] == "lifespan":
             await close(self._parts)
+
+
+def before_stopping(call: Callable[[], None]) -> None:
+    """Have `call` made on this event loop when the worker is told to stop.
+
+    The server then waits until every answer has been given, which those without an end never are by themselves.
+    """
+    loop, told = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(call)
+        if callable(told):
+            told(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 class PlainLogger(Logger):  # type: ignore[misc]  # gunicorn has no types

@@ -12,17 +12,26 @@ with warnings.catch_warnings():
     from uvicorn.workers import UvicornWorker
 
 
+PING_S = 20.0
+MOST_BYTES = 64 * 1024
+"""Of a message to us; nothing that is said to us is listened to."""
+
+
 class Worker(UvicornWorker):
     """Logs go where all logs of the process go."""
 
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012  # the base class declares it so
         "loop": "uvloop",
-        "http": "httptools",
+        "http": "query_api.protocols:HttpProtocol",
         "lifespan": "on",
         "access_log": False,
         "server_header": False,
         "date_header": True,
-        "ws": "none",
+        "ws": "query_api.protocols:WebSocketProtocol",
+        "ws_ping_interval": PING_S,
+        "ws_ping_timeout": PING_S,
+        "ws_max_size": MOST_BYTES,
+        "ws_per_message_deflate": False,
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from query_api.routes import agent, engine, query, status
+from query_api.routes import agent, engine, query, status, watching
 from query_api.routes.route import Route, Surface
 
-ROUTES: tuple[Route, ...] = (*status.ROUTES, *agent.ROUTES, *engine.ROUTES, *query.ROUTES)
+ROUTES: tuple[Route, ...] = (*status.ROUTES, *agent.ROUTES, *engine.ROUTES, *query.ROUTES, *watching.ROUTES)
 
 
 ENGINE = frozenset(

@@ -20,6 +20,8 @@ BYTES = "application/octet-stream"
 FORM = "multipart/form-data"
 PROMETHEUS = "text/plain"
 TEXT = "text/plain"
+JPEG = "image/jpeg"
+MJPEG = "multipart/x-mixed-replace"
 ANY = "*/*"
 
 
@@ -65,6 +67,8 @@ class Route:
         body_media: what the body may be; empty when there is none.
         refuses: statuses of errors beyond those that every route has.
         headers: request headers, name to sentence.
+        endless: the answer has no end, or is a WebSocket; the fuzz test leaves it out, it has tests of its own.
+        signed: a signed token in the query may stand for the header; the resource checks it.
     """
 
     method: str
@@ -81,6 +85,8 @@ class Route:
     refuses: tuple[int, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     suffix: str | None = None
+    endless: bool = False
+    signed: bool = False
 
     @property
     def operation(self) -> str:

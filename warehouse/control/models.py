@@ -241,4 +241,13 @@ class CheckinKey(Base):
 
     access_key: Mapped[str] = mapped_column(String(128), primary_key=True)
     secret_hash: Mapped[str] = mapped_column(Text())
+
+
+class SigningKey(Base):
+    """A secret that signed tokens are made with and checked against."""
+
+    __tablename__ = "signing_keys"
+
+    key_id: Mapped[int] = mapped_column(Integer(), primary_key=True, autoincrement=False)
+    secret: Mapped[bytes] = mapped_column(LargeBinary())
     created_ms: Mapped[int] = mapped_column(BigInteger())

@@ -200,3 +200,11 @@ class TaskProgress:
     missing: frozenset[tuple[str, str]] = field(default_factory=frozenset)
     read_fraction: float | None = None
     ended_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A secret for signed tokens; never shown."""
+
+    key_id: int
+    secret: bytes = field(repr=False)

@@ -13,6 +13,7 @@ from warehouse.control.nodes import Nodes
 from warehouse.control.outbox import Outbox
 from warehouse.control.runs import Runs
 from warehouse.control.schema import upgrade
+from warehouse.control.signing_keys import SigningKeys
 from warehouse.control.stream_logs import StreamLogs
 from warehouse.control.task_ends import TaskEnds
 from warehouse.control.tokens import Tokens
@@ -21,7 +22,19 @@ from warehouse.control.uploads import Uploads
 
 
 class ControlStore(
-    Runs, Audits, Tombstones, Outbox, Uploads, StreamLogs, Identity, Tokens, Nodes, Configurations, Checkins, TaskEnds
+    Runs,
+    Audits,
+    Tombstones,
+    Outbox,
+    Uploads,
+    StreamLogs,
+    Identity,
+    Tokens,
+    Nodes,
+    Configurations,
+    Checkins,
+    TaskEnds,
+    SigningKeys,
 ):
     """Streams and tasks, and all else that is looked up by its key.
 

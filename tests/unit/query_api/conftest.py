@@ -15,10 +15,11 @@ import pytest
 import simplejpeg
 from falcon import testing
 
-from core.ids import Run, StreamId
-from core.messages import IngestCounts, StreamStatus, VideoInfo
+from core.ids import Run, Seq, StreamId
+from core.messages import Frame, IngestCounts, StreamStatus, VideoInfo, encode_frame
 from core.secrets import new_secret
-from core.settings import Settings
+from core.settings import Kafka, Settings
+from core.topics import Topics
 from query_api.app import create_app
 from query_api.pool import Pool
 from query_api.ports import Collaborators
@@ -85,6 +86,7 @@ def parts(settings: Settings, tmp_path: Path, migrated: Path) -> Iterator[Parts]
         models_dir=settings.models_dir,
         staging=tmp_path / "staging",
         pool=Pool(4, 100, 30.0),
+        tails=made.tails,
         resolver=resolve,
         clock=lambda: NOW,
     )
@@ -152,6 +154,7 @@ def known(client: testing.TestClient, parts: Parts, task: Callable[..., str]) ->
     finish(parts, done := task())
     video = client.simulate_post("/query/v1/videos", params={"name": "a.mp4"}, body=b"0123456789").json
     stream = client.simulate_post("/query/v1/streams", json={"url": "rtsp://camera.example/1"}).json
+    show(parts, StreamId(UUID(stream["stream_id"])))
     begun = client.simulate_post("/query/v1/videos", params={"partial": "true"}).json
     parts.control.add_checkin_key("AKID-1", hash_secret("sk-1"))
     return {
@@ -162,6 +165,8 @@ def known(client: testing.TestClient, parts: Parts, task: Callable[..., str]) ->
         "stream_id": stream["stream_id"],
         "access_key": "AKID-1",
         "secret_key": "sk-1",
+        "node_num": "0",
+        "analytic_id": "object_detection",
         "key": "a/1/b.jpg",
         "page": "index.html",
         "jpeg": base64.b64encode(picture()).decode(),
@@ -184,3 +189,15 @@ def finish(parts: Parts, task_id: str, **status: Any) -> None:
     parts.control.record_status(StreamStatus(stream_id=stream, run=Run(1), host="host", **seen))
     for sink, topic in EXPECTED:
         parts.control.record_receipt(stream, Run(1), sink, topic)
+
+
+def frame(stream: StreamId, seq: int, *, run: int = 1, jpeg: bytes = b"", ts_ms: int = 1_700_000_000_250) -> Frame:
+    """A frame of 40 x 30 pixels."""
+    return Frame(stream, Run(run), Seq(seq), seq, seq / 10, ts_ms, 40, 30, jpeg or picture(), "m")
+
+
+def show(parts: Parts, stream: StreamId, seq: int = 0, **more: Any) -> Frame:
+    """Publish a frame of a live stream."""
+    made = frame(stream, seq, **more)
+    parts.tails.say(Topics.of(Kafka()).frames_live, stream, encode_frame(made))
+    return made

@@ -12,9 +12,12 @@ import pyarrow as pa
 from core.errors import BadImage, BrokerUnavailable, StoreUnavailable
 from core.ids import Seq, StreamId
 from core.messages import Event, Face
+from core.partitions import partition_of
+from core.settings import Kafka
 from query_api.following import Collected
 from query_api.in_flight import RunKey, Waiting
 from query_api.ports import Collaborators
+from query_api.watching.tails import Heard, Hearer, Partition, Span
 from warehouse.control import ControlStore
 from warehouse.embeddings import Neighbour
 from warehouse.filters import Filter
@@ -194,6 +197,75 @@ class FakeFollowers:
         return follower
 
 
+class FakeTail:
+    """Tells its hearer what is said in its partitions, in the same moment."""
+
+    def __init__(self, partitions: Collection[Partition], hearer: Hearer) -> None:
+        self.partitions = frozenset(partitions)
+        self.hearer = hearer
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeTails:
+    """Topics in memory."""
+
+    def __init__(self) -> None:
+        self.opened: list[FakeTail] = []
+        self.reads: list[tuple[Partition, Span]] = []
+        self.down = False
+        self.expired: dict[Partition, int] = {}
+        self._records: dict[Partition, list[Heard]] = {}
+
+    @property
+    def running(self) -> list[FakeTail]:
+        return [tail for tail in self.opened if not tail.closed]
+
+    def say(self, topic: str, stream: StreamId, value: bytes | None) -> Heard:
+        """Publish a record under the stream's key."""
+        key = str(stream).encode()
+        number = partition_of(key, Kafka().partitions)
+        records = self._records.setdefault((topic, number), [])
+        heard = Heard(topic, number, len(records), key, value)
+        records.append(heard)
+        for tail in self.running:
+            if (topic, number) in tail.partitions:
+                tail.hearer.take([heard])
+        return heard
+
+    def fail(self) -> None:
+        """Every reader ends by itself."""
+        for tail in self.running:
+            tail.closed = True
+            tail.hearer.ended()
+
+    async def open(self, back: Mapping[Partition, int], hearer: Hearer, *, lost: str) -> FakeTail:
+        if self.down:
+            raise BrokerUnavailable("no broker answers")
+        kept = self.bounds(back)
+        spans = {one: Span(max(span.begin, span.end - back[one]), span.end) for one, span in kept.items()}
+        tail = FakeTail(back, hearer)
+        hearer.begun(spans)
+        before = [heard for one, span in spans.items() for heard in self._records.get(one, [])[span.begin : span.end]]
+        if before:
+            hearer.take(before)
+        self.opened.append(tail)
+        return tail
+
+    def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Span]:
+        return {one: Span(self.expired.get(one, 0), len(self._records.get(one, []))) for one in partitions}
+
+    def read(self, partition: Partition, span: Span) -> list[Heard]:
+        self.reads.append((partition, span))
+        return self._records.get(partition, [])[span.begin : min(span.end, span.begin + 3)]
+
+    def close(self) -> None:
+        self.fail()
+        self.down = True
+
+
 @dataclass
 class Parts:
     """The fakes, and the collaborators made of them."""
@@ -204,6 +276,7 @@ class Parts:
     models: FakeModels
     followers: FakeFollowers
     flights: FakeFlights = field(default_factory=FakeFlights)
+    tails: FakeTails = field(default_factory=FakeTails)
     broker: bool = True
     collaborators: Collaborators = field(init=False)
 

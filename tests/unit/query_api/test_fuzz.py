@@ -47,7 +47,7 @@ def api(settings: Settings, parts: Parts) -> Any:
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["right", "wrong"])
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation)
+@pytest.mark.parametrize("route", [one for one in ROUTES if not one.endless], ids=lambda route: route.operation)
 def test_every_operation_answers_as_described(
     api: Any, known: dict[str, str], route: Route, mode: GenerationMode
 ) -> None:

@@ -146,7 +146,8 @@ def test_with_authentication_everything_but_health_asks_for_a_token(closed: test
         if route.scope is None:
             assert "security" not in operation, route.operation
             continue
-        assert operation["security"] == [{"bearerAuth": [route.scope]}, {"apiKey": [route.scope]}], route.operation
+        ways = ["bearerAuth", "apiKey", *(["signedToken"] if route.signed else [])]
+        assert operation["security"] == [{way: [route.scope]} for way in ways], route.operation
         assert {"401", "403"} <= operation["responses"].keys(), route.operation
     assert [route.path for route in ROUTES if route.scope is None] == [
         "/version",

@@ -25,7 +25,7 @@ from query_api.context import params_of
 from query_api.disconnect import Application
 from query_api.guard import Guard, within
 from query_api.middleware import LocalOnly, Reading
-from query_api.refusals import NotAllowed
+from query_api.refusals import NotAllowed, Unauthenticated
 from query_api.routes import ROUTES
 from query_api.routes.route import Answer, Route, Surface
 from query_api.services.access import Access
@@ -261,11 +261,11 @@ class Channel:
 def channel(settings: Settings, parts: Parts) -> Callable[..., str | int]:
     """Opens a WebSocket; returns what it says, or the code with which it was refused."""
 
-    def open_one(*, auth: bool, path: str = "/channel", signed: Any = None, **more: Any) -> str | int:
+    def open_one(*, auth: bool, path: str = "/channel", **more: Any) -> str | int:
         query = settings.query.model_copy(update={"auth": auth})
         complaints = Complaints()
         access = Access(parts.collaborators.pool, parts.control, lambda: NOW)
-        guard = Guard(query, access, complaints, signed)
+        guard = Guard(query, access, complaints)
         app = Application(middleware=[LocalOnly(query, complaints), Reading(query, (made(OfAccount),), guard)])
         app.add_route("/channel", Channel())
         app.add_route("/unlisted", Channel())
@@ -287,50 +287,39 @@ def channel(settings: Settings, parts: Parts) -> Callable[..., str | int]:
 
 
 def test_a_websocket_passes_the_same_check(channel: Callable[..., Any], secret_for: Callable[..., str]) -> None:
-    assert channel(auth=True) == 3401
-    assert channel(auth=True, headers=bearer(new_secret(MARKS["token"]))) == 3401
-    assert channel(auth=True, headers=bearer(secret_for("read"))) == 3403
+    assert channel(auth=True) == 4401
+    assert channel(auth=True, headers=bearer(new_secret(MARKS["token"]))) == 4401
+    assert channel(auth=True, headers=bearer(secret_for("read"))) == 4403
     assert channel(auth=True, headers=bearer(secret_for("watch"))) == "None"
     assert channel(auth=True, headers={"X-Api-Key": secret_for("watch", account_id=ACCOUNT)}) == ACCOUNT
-    assert channel(auth=True, headers=bearer(secret_for("watch")), query_string="nonsense=1") == 3400
+    assert channel(auth=True, headers=bearer(secret_for("watch")), query_string="nonsense=1") == 4400
 
 
 def test_a_websocket_without_a_row_is_not_there(channel: Callable[..., Any], secret_for: Callable[..., str]) -> None:
     for auth in (False, True):
-        assert channel(auth=auth, path="/unlisted", headers=bearer(secret_for("watch"))) == 3404
-        assert channel(auth=auth, path="/nowhere", headers=bearer(secret_for("watch"))) == 3404
+        assert channel(auth=auth, path="/unlisted", headers=bearer(secret_for("watch"))) == 4404
+        assert channel(auth=auth, path="/nowhere", headers=bearer(secret_for("watch"))) == 4404
 
 
 def test_another_site_s_page_opens_no_websocket_where_no_token_is_asked_for(channel: Callable[..., Any]) -> None:
     assert channel(auth=False) == "None"
     assert channel(auth=False, headers={"Origin": f"http://{TEST_HOSTS[0]}"}) == "None"
-    assert channel(auth=False, headers={"Origin": "https://evil.example"}) == 3403
-    assert channel(auth=False, host="evil.example") == 3421
+    assert channel(auth=False, headers={"Origin": "https://evil.example"}) == 4403
+    assert channel(auth=False, host="evil.example") == 4421
 
 
-class Signed(NoParams, frozen=True, forbid_unknown_fields=True):
-    """Of a route that takes a signed token."""
-
-    token: str = ""
-
-
-def test_a_signed_token_opens_only_what_takes_one(
+def test_a_signed_token_is_let_through_to_what_takes_one(
     settings: Settings, parts: Parts, secret_for: Callable[..., str]
 ) -> None:
     query = settings.query.model_copy(update={"auth": True})
-    asked: list[dict[str, Any]] = []
+    guard = Guard(query, Access(parts.collaborators.pool, parts.control, lambda: NOW), Complaints())
 
-    def signed(req: falcon.asgi.Request, path: Any) -> bool:
-        asked.append(dict(path))
-        return bool(req.get_param("token") == "right")
+    async def check(query_string: str, route: Route, **headers: str) -> str:
+        return await guard.check(testing.create_asgi_req(query_string=query_string, headers=headers), route)
 
-    guard = Guard(query, Access(parts.collaborators.pool, parts.control, lambda: NOW), Complaints(), signed)
-
-    async def check(query_string: str, route: Route) -> str:
-        return await guard.check(testing.create_asgi_req(query_string=query_string), route, {"stream_id": 7})
-
-    assert asyncio.run(check("token=right", made(Signed))) == "token=right"
-    assert asked == [{"stream_id": 7}]
-    for wrong in (check("token=wrong", made(Signed)), check("", made(Signed)), check("token=right", made())):
-        with pytest.raises(Exception, match="a token is required"):
+    assert asyncio.run(check("token=any", made(signed=True))) == "token=any"
+    for wrong in (check("", made(signed=True)), check("token=any", made())):
+        with pytest.raises(Unauthenticated, match="a token is required"):
             asyncio.run(wrong)
+    with pytest.raises(Unauthenticated):  # who sends a header is judged by it
+        asyncio.run(check("token=any", made(signed=True), Authorization="Bearer nonsense"))

@@ -1,0 +1,1 @@
+"""Watching streams while they run: pictures, and what happens in them."""

@@ -68,23 +68,24 @@ class LocalOnly:
     def __init__(self, query: Query, complaints: Complaints) -> None:
         self._open = not query.auth
         self._local = Local(query.allowed_hosts)
+        self._listening = Local(query.allowed_hosts, query.origins)
         self._complaints = complaints
 
     async def process_request(self, req: falcon.asgi.Request, _: falcon.asgi.Response) -> None:
         """Raises Misdirected, NotAllowed."""
-        self._check(req, page_matters=req.method not in SAFE)
+        self._check(self._local, req, page_matters=req.method not in SAFE)
 
     async def process_request_ws(self, req: falcon.asgi.Request, _: falcon.asgi.WebSocket) -> None:
         """The same; any page may open a WebSocket to anywhere, and read what comes."""
-        self._check(req, page_matters=True)
+        self._check(self._listening, req, page_matters=True)
 
-    def _check(self, req: falcon.asgi.Request, *, page_matters: bool) -> None:
+    def _check(self, local: Local, req: falcon.asgi.Request, *, page_matters: bool) -> None:
         if not self._open:
             return
         try:
-            self._local.check_host(req.get_header)
+            local.check_host(req.get_header)
             if page_matters:
-                self._local.check_page(req.get_header)
+                local.check_page(req.get_header)
         except (Misdirected, NotAllowed) as error:
             self._complaints.add(error.reason, req, str(error))
             raise

@@ -118,9 +118,9 @@ def _decoded(jpeg: bytes, height: int, max_pixels: int) -> Bgr:
     if high * wide > max_pixels:
         raise ValueError(f"{wide} x {high} pixels; {max_pixels} are the most")
     height = min(height or high, high)
+    size = (max(1, round(wide * height / high)), height)
     pixels = simplejpeg.decode_jpeg(jpeg, "BGR", min_height=height)
-    if pixels.shape[0] != height:
-        size = (max(1, round(wide * height / high)), height)
+    if pixels.shape[:2] != size[::-1]:  # the decoder's steps keep the aspect only nearly
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     writable: Bgr = np.require(pixels, np.uint8, ["C", "W"])
     return writable

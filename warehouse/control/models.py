@@ -241,6 +241,7 @@ class CheckinKey(Base):
 
     access_key: Mapped[str] = mapped_column(String(128), primary_key=True)
     secret_hash: Mapped[str] = mapped_column(Text())
+    created_ms: Mapped[int] = mapped_column(BigInteger())
 
 
 class SigningKey(Base):

@@ -17,7 +17,7 @@ from falcon import testing
 
 from core.ids import Run, Seq, StreamId
 from core.messages import Frame, IngestCounts, StreamStatus, VideoInfo, encode_frame
-from core.secrets import new_secret
+from core.secrets import hash_secret, new_secret
 from core.settings import Kafka, Settings
 from core.topics import Topics
 from query_api.app import create_app
@@ -25,7 +25,6 @@ from query_api.pool import Pool
 from query_api.ports import Collaborators
 from tests.unit.query_api.fakes import FakeAnalytics, FakeEmbeddings, FakeFollowers, FakeModels, Parts
 from warehouse.control import ControlStore
-from warehouse.control.checkin import hash_secret
 from warehouse.control.receipts import EXPECTED
 from warehouse.control.tokens import MARKS
 from warehouse.media import MediaStore

@@ -57,13 +57,13 @@ def follow(parts: Parts, seq: int, stream: StreamId = STREAM, label: str = "car"
     return tracks
 
 
-def happen(parts: Parts, number: int, stream: StreamId = STREAM, **more: Any) -> Event:
+def happen(parts: Parts, place: int, stream: StreamId = STREAM, **more: Any) -> Event:
     """Publish an event."""
     given = {
-        "event_id": EventId(event_id(stream, Run(1), 0, number)), "stream_id": stream, "run": Run(1),
+        "event_id": EventId(event_id(stream, Run(1), 0, place)), "stream_id": stream, "run": Run(1),
         "analytic_index": 0, "type": "object_detection", "event_type": "object", "phase": "end", "number": 1,
         "seq": Seq(9), "ts_ms": 1_700_000_001_750, "begin_ms": 1_700_000_000_000, "begin_s": 0.0, "begin_seq": Seq(0),
-        "end_ms": 1_700_000_001_500, "end_s": 1.5, "end_seq": Seq(8), "label": "car", "track_id": TrackId(number),
+        "end_ms": 1_700_000_001_500, "end_s": 1.5, "end_seq": Seq(8), "label": "car", "track_id": TrackId(place),
         "score": 0.9, "box": (0.1, 0.2, 0.4, 0.6), **more,
     }  # fmt: skip
     event = Event(**given)

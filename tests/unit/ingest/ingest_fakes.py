@@ -94,6 +94,7 @@ class FakeDecoded:
     pts: Fraction | None
     number: int
     good: bool = True
+    dts: Fraction | None = None
 
     def rgb(self) -> Any:
         if not self.good:
@@ -117,6 +118,8 @@ class FakeSource:
     enter: int = 0
     decoder: str = "fake"
     broken: str | None = None
+    lost: str | None = None
+    times: str = "recorded"
 
     @property
     def probe(self) -> Probe:

@@ -269,6 +269,8 @@ def _stream_status(status: m.StreamStatus) -> None:
     _problems(status.problems)
     _optional("last_media_s", status.last_media_s, 0.0, MOST_SECONDS)
     _optional("total_frames", status.total_frames, 0, MOST_COUNT)
+    _within("attempt", status.attempt, 0, MOST_COUNT)
+    _at_most("paused", status.paused, MOST_ANALYTICS)
 
 
 CHECKS: Mapping[str, Callable[[Any], None]] = {

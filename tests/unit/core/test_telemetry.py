@@ -33,6 +33,10 @@ def fresh_logging() -> Iterator[None]:
         ("rtsp://user:pass@camera/1", "rtsp://***@camera/1"),
         ("https://host/a?token=abc&x=1", "https://host/a?token=***&x=1"),
         ("see http://a@b and password=xyz.", "see http://***@b and password=***"),
+        ("rtsp://admin:p@ss@cam/1", "rtsp://***@cam/1"),
+        ("rtsp://admin:pa/ss@cam/1", "rtsp://***@cam/1"),
+        ("http://cam/video.cgi?user=a&pwd=b&loginpas=c", "http://cam/video.cgi?user=a&pwd=***&loginpas=***"),
+        ("http://cam:80/x and mail@b", "http://cam:80/x and mail@b"),
         ("nothing to hide", "nothing to hide"),
     ],
 )

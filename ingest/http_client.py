@@ -218,7 +218,7 @@ class _Bytes(io.RawIOBase):
         try:
             return self._raw.readinto(buffer)
         except TimeoutError:
-            raise TimeoutError(self._patience.over) from None
+            self._patience.end()
 
     def close(self) -> None:
         """Close the file, and the connection if nobody else has it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from core.addresses import WEB
@@ -59,6 +60,11 @@ class Patience:
         if rest <= 0:
             raise TimeoutError(self.over)
         return min(rest, self.silence_s)
+
+    def end(self) -> NoReturn:
+        """Say why nothing came in the time that was left. Raises TimeoutError."""
+        self.left()
+        raise TimeoutError(f"it has sent nothing for {self.silence_s:.0f} s")
 
     @property
     def over(self) -> str:

@@ -105,7 +105,7 @@ class Shape:
     follows: bool
 
     @classmethod
-    def of(cls, probe: Probe, ingest: Ingest, *, follows: bool) -> Shape:
+    def of(cls, probe: Probe, ingest: Ingest, *, follows: bool = False) -> Shape:
         """Scaled before it is encoded, and never up."""
         coded, wide = probe.coded, probe.shown.turned(probe.rotation)
         aspect = Fraction(wide.width * coded.height, wide.height * coded.width)

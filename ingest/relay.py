@@ -19,7 +19,7 @@ from ingest.rtsp_guard import Refused, RtspGuard
 CHUNK = 256 * 1024
 CLOSED = "it has closed the connection"
 LOOK_S = 0.5
-HERE = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+HERE: dict[int, str] = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
 @dataclass(frozen=True, slots=True)

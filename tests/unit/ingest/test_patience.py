@@ -35,6 +35,17 @@ def test_a_picture_is_waited_for_no_longer_however_many_bytes_drip_in() -> None:
         patience.left()
 
 
+def test_silence_is_told_from_a_picture_that_does_not_come() -> None:
+    clock = FakeClock()
+    patience = Patience(10.0, 30.0, clock)
+    clock.now += 10
+    with pytest.raises(TimeoutError, match="sent nothing for 10 s"):
+        patience.end()
+    clock.now += 20
+    with pytest.raises(TimeoutError, match="within 30 s"):
+        patience.end()
+
+
 def test_a_list_of_segments_may_take_its_time() -> None:
     clock = FakeClock()
     patience = Patience(3.0, 5.0, clock)

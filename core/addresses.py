@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
+from core.devices import device, is_device
 from core.errors import Forbidden, InvalidInput
 from core.local_files import is_local, local_path
 from core.log import mask
@@ -55,6 +56,10 @@ _PRIVATE = tuple(
     for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "fc00::/7")
 )
 _NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+
+
+class NoAddress(InvalidInput):
+    """The host has no address, for now: its name may have one later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,8 @@ def check_callback_url(url: str, settings: Settings, resolver: Resolver = system
 def _check(url: str, purpose: Purpose, settings: Settings, resolver: Resolver) -> None:
     if is_local(url):
         local_path(url, settings)
+    elif purpose == "stream" and is_device(url):
+        device(url, settings)
     else:
         resolve(url, Policy.of(purpose, settings), resolver)
 
@@ -117,7 +124,7 @@ def resolve(url: str, policy: Policy, resolver: Resolver = system_resolver) -> t
     """The addresses that `url` may be opened at, every one of them allowed.
 
     Raises:
-        InvalidInput: no URL, no host, a port out of range, or a host without an address.
+        InvalidInput: no URL, no host, a port out of range; NoAddress: a host without an address.
         Forbidden: a scheme or an address that the policy refuses.
     """
     parts = _split(url)
@@ -129,9 +136,9 @@ def resolve(url: str, policy: Policy, resolver: Resolver = system_resolver) -> t
     try:
         addresses = resolver(host, _port(parts))
     except (OSError, UnicodeError) as error:
-        raise InvalidInput(f"the host {host} has no address: {error}", "url") from error
+        raise NoAddress(f"the host {host} has no address: {error}", "url") from error
     if not addresses:
-        raise InvalidInput(f"the host {host} has no address", "url")
+        raise NoAddress(f"the host {host} has no address", "url")
     for text in addresses:
         refusal = refuse(text, policy)
         if refusal is not None:

@@ -11,8 +11,10 @@ import structlog
 
 from core.settings import Telemetry
 
-_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s]+@")
-_TOKEN = re.compile(r"(?P<name>(?:token|api_key|apikey|password|secret|signature)=)[^&\s\"']+", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^/\s]+|[^/@:\s]+:[^@\s]+)@")
+_TOKEN = re.compile(
+    r"(?P<name>(?:token|api_key|apikey|password|passwd|pass|pwd|loginpas|secret|signature)=)[^&\s\"']+", re.IGNORECASE
+)
 _OWN = re.compile(r"(?P<shown>\bsl[tk]_[A-Za-z0-9_-]{8})[A-Za-z0-9_-]+")
 
 

@@ -151,6 +151,7 @@ class Ingest(Section):
         "rtsp",
         "rtsps",
         "rtmp",
+        "rtmps",
         "tcp",
         "udp",
         "tls",
@@ -159,6 +160,7 @@ class Ingest(Section):
         "data",
     )
     file_roots: tuple[Path, ...] = Field((), description="folders from which file: addresses may be read")
+    devices: tuple[Path, ...] = Field((), description="USB cameras that may be read, such as /dev/video0")
     allow_loopback: bool = Field(False, description="addresses of this machine in stream, video and callback URLs")
     allow_private_videos: bool = Field(False, description="private ranges in video and callback URLs")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from confluent_kafka import Producer
+from msgspec.structs import replace
 
 from core.clock import now_ms
 from core.ids import StreamId
@@ -37,6 +38,24 @@ class Closer:
                 ephemeral=spec.ephemeral,
             )
         )
+        publisher.flush()
+
+    def restart(self, spec: StreamSpec, partition: int, checkpoint: Checkpoint, *, attempt: int, error: str) -> None:
+        """Say that a run's reader has crashed and will be begun again. Raises BrokerUnavailable."""
+        publisher = self._publisher(spec.stream_id, partition, self._topics.frames_live, Standing())
+        restarted = StreamStatus(
+            stream_id=spec.stream_id,
+            run=spec.run,
+            state="restart",
+            ts_ms=now_ms(),
+            host=self._host,
+            counts=checkpoint.counts,
+            error=error,
+            attempt=attempt,
+            ephemeral=spec.ephemeral,
+        )
+        publisher.status(restarted)
+        publisher.status(replace(restarted, state="pending", error=None))
         publisher.flush()
 
     def close(self, checkpoint: Checkpoint, partition: int, spec: StreamSpec | None, error: str | None = None) -> None:

@@ -38,6 +38,8 @@ class Control:
         self._left = threading.Event()
         self._changes: deque[tuple[Analytic, ...]] = deque(maxlen=1)
         self.beat = 0
+        self.analytics: tuple[Analytic, ...] | None = None
+        """The newest that were told of; None while they are those that the run began with."""
 
     @property
     def order(self) -> Order:
@@ -80,7 +82,8 @@ class Control:
                 case "suspend":
                     self.tell("suspend")
                 case word if word.startswith(ANALYTICS):
-                    self._changes.append(_analytics.decode(word[len(ANALYTICS) :]))
+                    self.analytics = _analytics.decode(word[len(ANALYTICS) :])
+                    self._changes.append(self.analytics)
         self.tell("suspend")
 
     def wait(self, seconds: float) -> bool:

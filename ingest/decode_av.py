@@ -33,6 +33,13 @@ class AvFrame:
     problem: ProblemSink
 
     @property
+    def dts(self) -> Fraction | None:
+        """Decoding time in seconds of the packet that gave it; None when the container has none."""
+        if self.frame.dts is None or self.frame.time_base is None:
+            return None
+        return self.frame.dts * self.frame.time_base
+
+    @property
     def pts(self) -> Fraction | None:
         """Presentation time in seconds; None when the container has none."""
         if self.frame.pts is None or self.frame.time_base is None:

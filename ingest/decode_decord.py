@@ -72,6 +72,10 @@ class DecordFrame:
         self.taken = True
         return pixels
 
+    @property
+    def dts(self) -> None:
+        """Decord tells none."""
+
 
 def open_checked(path: str, probe: Probe) -> Any | None:
     """A decord reader of `path`, or None where PyAV has to read it."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ingest.luma import Cells, Luma
 from ingest.picture import Rgb
 
 ProblemSink = Callable[[str], None]
 """Told of each damaged place as it is met; the caller knows at which frame that is."""
+
+Times = Literal["recorded", "live", "missing"]
+"""What the times of a source's frames are worth: a file's; a camera's, whose clock may be set; none to believe."""
 
 Unneeded = Callable[[], Fraction | None]
 """Presentation time up to which frames may be left out; None: all are needed."""
@@ -34,6 +37,10 @@ class NotDecoded(Exception):
 
 class Decoded(Protocol):
     """A frame that has been reached and not yet been converted."""
+
+    @property
+    def dts(self) -> Fraction | None:
+        """Decoding time in seconds; None when the container, or the decoder, tells none."""
 
     @property
     def pts(self) -> Fraction | None:

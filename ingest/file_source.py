@@ -11,7 +11,7 @@ import av
 from av.container import InputContainer
 
 from ingest import decode_av, decode_decord
-from ingest.decoded import Decoded, ProblemSink, Unneeded, all_needed
+from ingest.decoded import Decoded, ProblemSink, Times, Unneeded, all_needed
 from ingest.probe import TAGS, Probe, probe_file, video_stream
 
 CONTAINERS = ",".join(
@@ -59,7 +59,7 @@ class FileSource:
     Attributes:
         decoder: names of what has read it so far.
         careful: leave out the decoder that a damaged file may crash.
-        broken: always None; damaged places of a file are problems, and its end is its end.
+        broken, lost: always None; damaged places of a file are problems, and its end is its end.
     """
 
     path: Path
@@ -68,6 +68,8 @@ class FileSource:
     careful: bool = False
     decoder: str = ""
     broken: str | None = None
+    lost: str | None = None
+    times: Times = "recorded"
 
     @classmethod
     def open(cls, path: Path, max_pixels: int, rotation: int | None, *, careful: bool = False) -> FileSource:

@@ -19,6 +19,12 @@ from ingest.http_client import HttpBody, HttpClient
 
 MAX_PLAYLIST = 4 * 1024 * 1024
 MARK = b"#EXTM3U"
+SEGMENTS_BEHIND = 3
+"""How far from its end a list that is still growing is begun."""
+
+SEGMENTS_MISSED = 3
+"""So many segments late, and it does not grow any more."""
+
 _BANDWIDTH = re.compile(r"[:,]BANDWIDTH=(\d+)")
 _URI = re.compile(r'URI="([^"]*)"')
 
@@ -83,9 +89,18 @@ def _seconds(value: str) -> float:
 class HlsBody:
     """The bytes of an HLS stream, as a file that cannot be wound back.
 
+    A list that is still growing is begun near its end, as players do, or behind what was read of it before.
+
     Args:
         url: of the playlist, whose `text` has been read.
-        patience_s: without a new segment for this long, the stream is broken.
+        patience_s: without a new segment for this long, or three segments' time, the stream is broken.
+        wait: lets seconds pass; False ends the stream.
+        following: number of the segment to go on with, where the list still has it.
+        told: hears how many seconds may pass between two segments.
+
+    Attributes:
+        recorded: nothing will be added to it.
+        following: number of the segment after the last one that was read whole.
     """
 
     def __init__(
@@ -94,27 +109,38 @@ class HlsBody:
         url: str,
         text: str,
         patience_s: float,
-        wait: Callable[[float], None] = time.sleep,
+        wait: Callable[[float], object] = time.sleep,
+        *,
+        following: int | None = None,
+        told: Callable[[float], None] = lambda _: None,
     ) -> None:
         variant = best_variant(text, url)
         if variant is not None:
             url, text = variant, read_text(client, variant)
         self.name = url
         self.at_end = False
+        self.following = following
         self._client = client
         self._patience_s = patience_s
         self._wait = wait
-        self._bodies = self._open_all(parse(text, url))
+        self._told = told
+        playlist = parse(text, url)
+        self.recorded = playlist.ended
+        self._bodies = self._open_all(playlist)
         self._body: HttpBody | None = None
+        self._failure: OSError | None = None
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes; empty at the end. Raises OSError."""
         while True:
+            if self._failure is not None:
+                raise self._failure
             if self._body is None:
                 try:
                     self._body = next(self._bodies, None)
                 except SightlineError as error:
-                    raise OSError(str(error)) from error
+                    self._failure = OSError(str(error))
+                    raise self._failure from error
                 if self._body is None:
                     self.at_end = True
                     return b""
@@ -130,7 +156,7 @@ class HlsBody:
             self._body.close()
 
     def _open_all(self, playlist: Playlist) -> Iterator[HttpBody]:
-        following, waited = playlist.first, 0.0
+        following, waited = _beginning(playlist, self.following), 0.0
         if playlist.begin is not None:
             yield self._client.get(playlist.begin)
         while True:
@@ -139,13 +165,25 @@ class HlsBody:
             for segment in playlist.segments[following - playlist.first :]:
                 yield self._client.get(segment)
                 following, waited = following + 1, 0.0
+                self.following = following
             if playlist.ended:
                 return
-            if waited >= self._patience_s:
+            patience_s = max(self._patience_s, SEGMENTS_MISSED * playlist.target_s)
+            self._told(patience_s)
+            if waited >= patience_s:
                 raise UnsupportedMedia(f"{mask(self.name)}: no new segment for {waited:.0f} s")
-            self._wait(playlist.target_s / 2)
+            if self._wait(playlist.target_s / 2) is False:
+                raise UnsupportedMedia(f"{mask(self.name)} is not waited for any longer")
             waited += playlist.target_s / 2
             playlist = parse(read_text(self._client, self.name), self.name)
+
+
+def _beginning(playlist: Playlist, following: int | None) -> int:
+    """Number of the segment to begin with."""
+    end = playlist.first + len(playlist.segments)
+    if following is not None and playlist.first <= following <= end:
+        return following
+    return playlist.first if playlist.ended else max(playlist.first, end - SEGMENTS_BEHIND)
 
 
 def read_text(client: HttpClient, url: str) -> str:

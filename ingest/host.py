@@ -29,6 +29,7 @@ from ingest.closer import Closer
 from ingest.machine import Machine
 from ingest.node import Node
 from ingest.offsets import bounds
+from ingest.patience import most_attempts, pause_s, stall_s
 from ingest.progress import Checkpoint, ProgressLog
 from ingest.protocol import Start, settings_for_reader
 from ingest.reader_process import Death, ReaderProcess, prepare
@@ -313,8 +314,10 @@ class Host:
         if checkpoint is not None and checkpoint.run != spec.run:
             checkpoint = None
         careful = stream.crashes > 0
-        start = Start(spec, stream.partition, self.name, self._reader_settings, checkpoint, careful)
-        stream.reader = self._launch(start, self._settings.ingest.stall_timeout_s)
+        start = Start(
+            spec, stream.partition, self.name, self._reader_settings, checkpoint, careful, attempt=stream.crashes
+        )
+        stream.reader = self._launch(start, stall_s(spec, self._settings.ingest))
         stream.wanted = False
         log.info("a reader begins", stream=stream.key.decode(), run=spec.run, pid=stream.reader.pid)
 
@@ -356,11 +359,21 @@ class Host:
             stream.crashes = 1 if got_on else stream.crashes + 1
             stream.retries = 1 if got_on else stream.retries
             stream.crashed_at = checkpoint.next_seq
-            if stream.crashes > self._settings.ingest.reader_restarts:
+            attempts = most_attempts(reader.spec)
+            if stream.crashes > (attempts or self._settings.ingest.reader_restarts):
                 error = f"the reader {death.crash}, {stream.crashes} times near frame {death.decoded}"
                 self._closer.close(checkpoint, stream.partition, reader.spec, error)
+            elif attempts:
+                self._restart(stream, reader.spec, checkpoint, f"the reader {death.crash}")
         except BrokerUnavailable as error:
             log.warning("a crash waits for the broker", stream=stream.key.decode(), error=str(error))
+
+    def _restart(self, stream: Stream, spec: StreamSpec, checkpoint: Checkpoint, error: str) -> None:
+        """A crash of a camera's reader is an attempt like any other: told, and counted, and as long waited for."""
+        delay_s = 0.0 if spec.autorestart is None else spec.autorestart.delay_s
+        pause = pause_s(delay_s, stream.crashes, 0.5, steady=True)
+        stream.not_before = max(stream.not_before, self._now() + pause)
+        self._closer.restart(spec, stream.partition, checkpoint, attempt=stream.crashes, error=error)
 
 
 def definition(key: bytes, value: bytes | None) -> StreamSpec | None:

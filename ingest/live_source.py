@@ -2,139 +2,184 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
+from typing import Any
 
 import av
-from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from core.addresses import WEB, Policy, resolve
+from core.errors import UnsupportedMedia
 from core.log import mask
-from core.settings import Ingest, Settings
-from ingest import decode_av
-from ingest.decode_av import AvFrame
-from ingest.decoded import Decoded, ProblemSink, Unneeded, all_needed
-from ingest.file_source import CONTAINERS
-from ingest.hls import MARK, HlsBody, whole_text
-from ingest.http_client import HttpBody, HttpClient
-from ingest.probe import TAGS, Probe, first_frames, measure, refusal, video_stream
+from core.settings import Settings
+from ingest.connection import Connection, Transport, Wait, connect
+from ingest.decode_av import DEMUX_RETRIES, UNREADABLE, AvFrame
+from ingest.decoded import Decoded, ProblemSink, Times, Unneeded, all_needed
+from ingest.hls import HlsBody
+from ingest.probe import FAULTS, Probe, measure, reason, refusal, video_stream
+
+END_S = 2.0
+"""What may be missing of a length that was told before, when a recording has been shown to its end."""
+
+AGAIN = (av.error.InvalidDataError, av.error.BlockingIOError)
+"""Errors of one place in a stream, behind which it may go on; after any other the connection is lost."""
+
+
+@dataclass(slots=True)
+class Decoding:
+    """A connection's frames, packet by packet, so that a damaged packet costs itself only.
+
+    Attributes:
+        problem: hears of damaged places; the first is kept until somebody listens.
+        complaint: the first of them.
+        error: why it could not go on; None while it can, and at an end.
+    """
+
+    connection: Connection
+    stream: VideoStream
+    problem: ProblemSink | None = None
+    complaint: str | None = None
+    error: str | None = None
+
+    def frames(self) -> Iterator[AvFrame]:
+        """All that can be decoded, as they come; the camera has time from one to the next."""
+        converter = VideoReformatter()
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except FAULTS as error:
+                self._note(f"a packet cannot be decoded: {reason(error)}")
+                continue
+            for frame in frames:
+                if isinstance(frame, VideoFrame):
+                    yield AvFrame(frame, converter, self._note)
+                    self.connection.patience.renew()
+
+    def _packets(self) -> Iterator[Packet[Any]]:
+        """Of the video; all are looked at, for sound alone is no sign that pictures will come."""
+        failures = 0
+        while failures < DEMUX_RETRIES:
+            try:
+                for packet in self.connection.container.demux():
+                    self.connection.patience.left()
+                    if packet.stream_index == self.stream.index:
+                        failures = 0
+                        yield packet
+                return
+            except AGAIN as error:
+                failures += 1
+                if failures in {1, DEMUX_RETRIES}:
+                    self._note(f"{UNREADABLE}: {reason(error)}")
+                self.error = f"{UNREADABLE}: {reason(error)}" if failures == DEMUX_RETRIES else None
+            except FAULTS as error:
+                self.error = self._why(error)
+                return
+
+    def _why(self, error: BaseException) -> str:
+        if isinstance(error, av.error.ExitError):  # FFmpeg's word for a time-out of PyAV's
+            return self.connection.patience.over
+        relay = self.connection.relay
+        return (None if relay is None else relay.failure) or reason(error)
+
+    def _note(self, problem: str) -> None:
+        self.complaint = self.complaint or problem
+        if self.problem is not None:
+            self.problem(problem)
 
 
 @dataclass(slots=True)
 class LiveSource:
-    """An open connection; read once."""
+    """An open connection; read once.
 
-    container: InputContainer
-    stream: VideoStream
-    first: list[VideoFrame]
+    Attributes:
+        broken: the error that it ended with; None where it was closed, or has come to its end.
+        lost: why it ended before its end, an error or not; None where all has come.
+    """
+
+    connection: Connection
+    decoding: Decoding
+    coming: Iterator[AvFrame]
+    first: AvFrame
     probe: Probe
-    body: Body | None = None
     decoder: str = "pyav"
     broken: str | None = None
+    lost: str | None = field(default="it was not read to its end")
 
     @classmethod
-    def open(cls, url: str, settings: Settings, rotation: int | None) -> LiveSource:
+    def open(
+        cls,
+        url: str,
+        settings: Settings,
+        rotation: int | None,
+        *,
+        transport: Transport = "tcp",
+        timeout_s: float | None = None,
+        wait: Wait = time.sleep,
+        before: object = None,
+    ) -> LiveSource:
         """Connect and decode one frame.
 
+        Args:
+            timeout_s: of connecting, and of silence; None: the settings'.
+            wait: lets seconds pass; False when nobody wants to wait any longer.
+            before: a connection to the same address that was lost, for this one to go on behind.
+
         Raises:
-            InvalidInput, Forbidden: the address is refused.
-            UnsupportedMedia: nothing answers there, or no video.
+            InvalidInput, Forbidden, NotFound: the address is refused, or names no device that is there.
+            UnsupportedMedia: nothing answers there in time, or no video.
+            LimitExceeded: its frames are too large.
         """
-        policy = Policy.of("stream", settings)
-        resolve(url, policy)
         with refusal(f"{mask(url)} cannot be read"):
-            container, body = _open(url, policy, settings)
+            connection = connect(
+                url, settings, transport=transport, timeout_s=timeout_s, wait=wait, following=_following(before)
+            )
             try:
-                stream = video_stream(container, settings.ingest.max_pixels, threads="SLICE")
-                first = first_frames(container, stream)
-                probe = measure(container, stream, first[0], rotation)
+                stream = video_stream(connection.container, settings.ingest.max_pixels, threads="SLICE")
+                decoding = Decoding(connection, stream)
+                coming = decoding.frames()
+                first = next(coming, None)
+                if first is None:
+                    why = decoding.error or decoding.complaint or "the video is empty"
+                    raise UnsupportedMedia(f"{mask(url)} cannot be read: not one frame can be decoded: {why}")
+                probe = measure(connection.container, stream, first.frame, rotation)
             except BaseException:
-                _close(container, body)
+                connection.close()
                 raise
-        return cls(container, stream, first, probe, body)
+        return cls(connection, decoding, coming, first, probe)
+
+    @property
+    def times(self) -> Times:
+        """What its frames' own times are worth."""
+        return self.connection.times
 
     def frames(self, problem: ProblemSink, _: Unneeded = all_needed) -> Iterator[Decoded]:
         """Frames as they come, to the end of the stream."""
-        last: str | None = None
-
-        def noted(reason: str) -> None:
-            nonlocal last
-            last = reason
-            problem(reason)
-
-        converter = VideoReformatter()
-        for early in self.first:
-            yield AvFrame(early, converter, noted)
-        for frame in decode_av.decode(self.container, self.stream, noted):
-            last = None
-            yield frame
-        ended = self.body is not None and self.body.at_end
-        self.broken = last if last and last.startswith(decode_av.UNREADABLE) and not ended else None
-        _close(self.container, self.body)
-
-
-def _open(url: str, policy: Policy, settings: Settings) -> tuple[InputContainer, Body | None]:
-    """Let FFmpeg at it: HTTP as bytes that are fetched for it, anything else by its own means."""
-    ingest = settings.ingest
-    if urlsplit(url).scheme.lower() in WEB:
-        body = _body(HttpClient(policy, ingest), url, ingest)
-        plain = {"format_whitelist": f"{CONTAINERS},mpjpeg", "protocol_whitelist": "none"}
-        try:
-            return av.open(body, "r", options=plain, metadata_errors=TAGS), body
-        except BaseException:
-            body.close()
-            raise
-    allowed = [name for name in ingest.protocols if name not in {"file", "data"}]
-    options = {"protocol_whitelist": ",".join(allowed), "rtsp_transport": "tcp"}
-    patience = (ingest.connect_timeout_s, ingest.read_timeout_s)
-    return av.open(url, "r", options=options, metadata_errors=TAGS, timeout=patience), None
-
-
-def _close(container: InputContainer, body: Body | None) -> None:
-    container.close()
-    if body is not None:
-        body.close()
-
-
-class Rest:
-    """A body of which the first bytes were read already."""
-
-    def __init__(self, begun: bytes, body: HttpBody) -> None:
-        self.name = body.name
-        self.at_end = False
-        self._begun = begun
-        self._body = body
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes; empty at the end. Raises OSError."""
-        if not self._begun:
-            data = self._body.read(size)
-            self.at_end = not data
-            return data
-        size = len(self._begun) if size < 0 else size
-        part, self._begun = self._begun[:size], self._begun[size:]
-        return part
+        self.decoding.problem = problem
+        last = self.first
+        self.connection.patience.renew()
+        yield self.first
+        for last in self.coming:
+            yield last
+        error = self.decoding.error or self.connection.fault
+        ended = error is None and (self.connection.complete or self._shown_to_its_end(last))
+        self.broken = error
+        self.lost = None if ended else error or self.connection.failure
+        self.close()
 
     def close(self) -> None:
         """Close the connection."""
-        self._body.close()
+        self.connection.close()
+
+    def _shown_to_its_end(self, last: AvFrame) -> bool:
+        """Whether a recording, which told its length before, has come that far."""
+        length, begun, now = self.probe.duration_s, self.first.pts, last.pts
+        return length is not None and begun is not None and now is not None and now - begun >= length - END_S
 
 
-Body: TypeAlias = Rest | HlsBody
-
-
-def _body(client: HttpClient, url: str, ingest: Ingest) -> Body:
-    body = client.get(url)
-    begun = body.read(len(MARK))
-    if begun != MARK:
-        return Rest(begun, body)
-    try:
-        text = whole_text(body, begun)
-    finally:
-        body.close()
-    return HlsBody(client, body.name, text, ingest.read_timeout_s * 3)
+def _following(before: object) -> int | None:
+    body = before.connection.body if isinstance(before, LiveSource) else None
+    return body.following if isinstance(body, HlsBody) else None

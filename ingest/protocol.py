@@ -23,6 +23,7 @@ class Start(msgspec.Struct, frozen=True):
         checkpoint: where an interrupted run stands; None for a new one.
         settings: the tree's parts that a reader needs.
         careful: a reader of this run has crashed here.
+        attempt: how many readers have crashed in a row, as restarts count.
     """
 
     spec: StreamSpec
@@ -31,6 +32,7 @@ class Start(msgspec.Struct, frozen=True):
     settings: dict[str, Any]
     checkpoint: Checkpoint | None = None
     careful: bool = False
+    attempt: int = 0
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):

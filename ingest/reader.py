@@ -29,9 +29,11 @@ from core.topics import Topics
 from ingest.backlog import Backlog, DetectLag
 from ingest.closing import begin_if_missing, close_run, settled
 from ingest.control import Control
+from ingest.hours import Hours
 from ingest.lanes import BatchLane, Lane, LiveLane, Numbering
 from ingest.leaving import leave
 from ingest.ledger import Ledger
+from ingest.link import Link
 from ingest.offsets import bounds
 from ingest.progress import Checkpoint
 from ingest.protocol import EXIT_ENDED, EXIT_RETRY, EXIT_SUSPENDED, Report, Start, decode_start
@@ -122,17 +124,51 @@ class Reader:
     def _read_against(
         self, backlog: Backlog, publisher: Publisher, ledger: Ledger, standing: Standing
     ) -> Outcome | None:
-        try:
-            source = open_source(self._spec, self._settings, careful=self._start.careful)
-        except (ClientError, FatalError) as error:
-            begin_if_missing(publisher, self._spec, begun=standing.begun)
-            return Outcome("failure", error=str(error))
-        video = source.probe.info(source.decoder)
-        if not standing.begun:
-            publisher.begin(RunBegin(self._spec.stream_id, self._spec.run, self._spec, video))
+        known = self._start.checkpoint
+        teller = Teller(self._spec, self._start.host, publisher, ledger, None if known is None else known.video)
         numbering = Numbering(publisher, backlog, ledger, standing.next_seq, self._settings.kafka.max_message_bytes)
         lane = self._lane(numbering, ledger)
-        reading = Reading(
+        link = self._link(teller, ledger)
+        reading: Reading | None = None
+        refusal: str | None = None
+        with Reporter(teller, lane, self._control) as reporter:
+            try:
+                source = link.first()
+            except (ClientError, FatalError) as error:
+                source, refusal = None, str(error)
+            if source is not None:
+                reading = self._reading(source, link, lane, ledger, standing)
+                if not standing.begun:
+                    video = source.probe.info(source.decoder)
+                    publisher.begin(RunBegin(self._spec.stream_id, self._spec.run, self._spec, video))
+                elif self._spec.lane == "live":  # it may have been redefined while nobody read it
+                    reading.change(self._spec.analytics)
+                reading.run()
+                lane.drain()
+        if reporter.error is not None:
+            raise reporter.error
+        if reading is None and self._control.order != "suspend":
+            begin_if_missing(publisher, self._spec, begun=standing.begun)
+        return self._outcome(reading, refusal or link.failure, ledger, teller)
+
+    def _link(self, teller: Teller, ledger: Ledger) -> Link:
+        def connect(before: Source | None) -> Source:
+            wait = self._control.wait
+            return open_source(self._spec, self._settings, careful=self._start.careful, wait=wait, before=before)
+
+        live = self._spec.lane == "live"
+        return Link(
+            self._spec,
+            connect,
+            wait=self._control.wait,
+            telling=teller,
+            problem=ledger.problem,
+            hours=Hours(self._spec.analytics, newest=lambda: self._control.analytics) if live else None,
+            attempt=self._start.attempt,
+        )
+
+    def _reading(self, source: Source, link: Link, lane: Lane, ledger: Ledger, standing: Standing) -> Reading:
+        return Reading(
             self._spec,
             source,
             self._settings.ingest,
@@ -140,31 +176,25 @@ class Reader:
             ledger=ledger,
             control=self._control,
             resume=self._resume(standing, source, ledger.counts),
+            connections=link,
         )
-        if standing.begun and self._spec.lane == "live":  # it may have been redefined while nobody read it
-            reading.change(self._spec.analytics)
-        teller = Teller(self._spec, self._start.host, publisher, ledger, video)
-        with Reporter(teller, lane, self._control) as reporter:
-            reading.run()
-            lane.drain()
-        if reporter.error is not None:
-            raise reporter.error
-        return self._outcome(reading, source, ledger, teller)
 
-    def _outcome(self, reading: Reading, source: Source, ledger: Ledger, teller: Teller) -> Outcome | None:
+    def _outcome(self, reading: Reading | None, refusal: str | None, ledger: Ledger, teller: Teller) -> Outcome | None:
         order = self._control.order
         if order == "suspend":
             teller.publisher.checkpoint(teller.checkpoint())
             teller.publisher.flush()
             return None
+        video = None if reading is None else reading.video
         if order == "stop":
-            return Outcome("stop", reading.video)
-        if source.broken is not None:
-            return Outcome("failure", reading.video, source.broken)
+            return Outcome("stop", video)
+        broken = refusal or (None if reading is None else reading.source.broken)
+        if broken is not None:
+            return Outcome("failure", video, broken)
         problems = ledger.problems
         if problems and self._spec.source.on_error == "fail":
-            return Outcome("failure", reading.video, problems[0].reason)
-        return Outcome("done", reading.video)
+            return Outcome("failure", video, problems[0].reason)
+        return Outcome("done", video)
 
     def _checkpoint(self) -> Checkpoint:
         """The run's checkpoint; a new run's says that nothing of it lies below the topic's end now."""

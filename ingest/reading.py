@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -14,16 +14,17 @@ from core.analytics import needs_faces
 from core.clock import Clock, now_ms, wall_clock
 from core.errors import Oversized
 from core.ids import Seq
+from core.local_files import is_local
 from core.messages import Analytic, AnalyticsChanged, Frame, StreamSpec, VideoInfo
 from core.settings import Ingest
 from ingest.control import Control
-from ingest.decoded import Decoded, NotDecoded, ProblemSink, Unneeded
+from ingest.decoded import Decoded, NotDecoded, ProblemSink, Times, Unneeded
 from ingest.gate import MotionGate
 from ingest.lanes import Lane
 from ingest.ledger import Ledger
 from ingest.luma import Luma
 from ingest.passing import Behind
-from ingest.picture import Rgb, Size, scaled, to_jpeg, upright
+from ingest.picture import Rgb, Size, scaled, squared, to_jpeg, upright
 from ingest.probe import Probe
 from ingest.sampling import Sampler, Timeline, tolerance
 
@@ -32,12 +33,18 @@ class Source(Protocol):
     """Something that gives frames.
 
     Attributes:
-        broken: why it ended before its end; None while it is sound.
+        broken: the error that it ended with; None while it is sound.
+        lost: why it ended before its end, if only because it was closed; None where it came to its end.
     """
 
     probe: Probe
     decoder: str
     broken: str | None
+    lost: str | None
+
+    @property
+    def times(self) -> Times:
+        """What its frames' own times are worth."""
 
     def frames(self, problem: ProblemSink, unneeded: Unneeded, /) -> Iterator[Decoded]:
         """The frames in order of presentation; `problem` hears of damaged places.
@@ -47,22 +54,81 @@ class Source(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How decoded pixels become the picture that is sent."""
+class Connections(Protocol):
+    """How a source goes on when it ends before its time, and when nobody wants to see it."""
 
+    @property
+    def shut(self) -> bool:
+        """Whether no analytic works at this hour."""
+
+    def came(self) -> None:
+        """A frame has come."""
+
+    def rest(self) -> bool:
+        """Wait, outside of all hours, where the source waits too; False where it has to be left."""
+
+    def again(self, source: Source) -> Source | None:
+        """Another connection in the place of one that has ended, or is left; None where that is the end."""
+
+
+class Once:
+    """One connection, at all hours, and its end is the end."""
+
+    shut = False
+
+    def came(self) -> None:
+        """Nothing follows from it."""
+
+    def rest(self) -> bool:
+        """It never has to."""
+        return True
+
+    def again(self, _: Source) -> None:
+        """There is none."""
+
+
+@dataclass(slots=True)
+class Shape:
+    """How decoded pixels become the picture that is sent.
+
+    A recording keeps the size that it begins with. A camera is followed when it is set to another, for
+    its pictures would be squeezed.
+
+    Attributes:
+        size: of the picture; `coded`: of the pixels that it is made of.
+        aspect: of those pixels.
+    """
+
+    coded: Size
     size: Size
     rotation: int
     quality: int
+    long_side: int
+    aspect: Fraction
+    follows: bool
 
     @classmethod
-    def of(cls, probe: Probe, ingest: Ingest) -> Shape:
+    def of(cls, probe: Probe, ingest: Ingest, *, follows: bool = False) -> Shape:
         """Scaled before it is encoded, and never up."""
-        return cls(probe.shown.fitted(ingest.long_side), probe.rotation, ingest.jpeg_quality)
+        coded, wide = probe.coded, probe.shown.turned(probe.rotation)
+        aspect = Fraction(wide.width * coded.height, wide.height * coded.width)
+        size = probe.shown.fitted(ingest.long_side)
+        return cls(coded, size, probe.rotation, ingest.jpeg_quality, ingest.long_side, aspect, follows)
 
     def jpeg(self, image: Rgb) -> bytes:
-        """The picture of a decoded frame."""
+        """The picture of a decoded frame; `size` is its own from then on."""
+        height, width = image.shape[:2]
+        if self.follows and (width, height) != (self.coded.width, self.coded.height):
+            self.coded = Size(width, height)
+            self.size = squared(self.coded, self.aspect).turned(self.rotation).fitted(self.long_side)
         return to_jpeg(upright(scaled(image, self.size.turned(self.rotation)), self.rotation), self.quality)
+
+
+class Stamp(NamedTuple):
+    """What is known of a frame's time, in seconds: by its source, and by when it came (None: that says nothing)."""
+
+    pts: Fraction | None
+    came: Fraction | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +176,7 @@ class Reading:
         resume: Resume,
         clock: Clock = wall_clock,
         monotonic: Callable[[], float] = time.monotonic,
+        connections: Connections | None = None,
     ) -> None:
         self._spec = spec
         self._source = source
@@ -119,7 +186,9 @@ class Reading:
         self._resume = resume
         self._clock = clock
         self._monotonic = monotonic
-        self._shape = Shape.of(source.probe, ingest)
+        self._ingest = ingest
+        self._connections = connections or Once()
+        self._shape = self._shape_of(source)
         self._timeline = Timeline(source.probe.frame_s, resume.begin)
         self._sampler = Sampler(spec.source.fps, spec.source.start_s, tolerance(source.probe.time_base))
         self._faces = needs_faces(spec.analytics)
@@ -131,7 +200,9 @@ class Reading:
         self._index = resume.index
         self._let_through = 0
         self._started: float | None = None
+        self._came_at = monotonic()
         self._failed = False
+        self._loops = spec.source.loop and is_local(spec.source.url)
 
     def run(self) -> None:
         """Read. Raises BrokerUnavailable."""
@@ -141,9 +212,11 @@ class Reading:
             self._control.beat += 1
             if (analytics := self._control.changed()) is not None:
                 self.change(analytics)
-            time_s = self._timeline.at(frame.pts)
+            self._connections.came()
+            stamp = self._stamp(frame)
+            time_s = self._timeline.at(*stamp)
             if not self._sampler.wants(time_s):
-                self._advance(frame, time_s, read=False)
+                self._advance(stamp, time_s, read=False)
                 continue
             new = self._index > self._resume.last
             if new and not self._paced(time_s):
@@ -152,10 +225,10 @@ class Reading:
                 image = frame.rgb() if self._lets(frame, time_s) else None
             except NotDecoded as error:
                 if not error.again:  # its time passes all the same, whoever reads the file and from where
-                    self._timeline.advance(frame.pts)
+                    self._timeline.advance(*stamp)
                 continue
             jpeg = self._shape.jpeg(image) if new and image is not None else None
-            index = self._advance(frame, time_s, read=True)
+            index = self._advance(stamp, time_s, read=True)
             if image is None:
                 self._hold_back(time_s)
             elif jpeg is None:
@@ -174,9 +247,9 @@ class Reading:
         """Whether the motion gate lets the frame through. Raises NotDecoded."""
         return self._gate is None or self._gate.lets(frame.cells(self._luma), time_s)
 
-    def _advance(self, frame: Decoded, time_s: Fraction, *, read: bool) -> int:
+    def _advance(self, stamp: Stamp, time_s: Fraction, *, read: bool) -> int:
         """The frame has come: count it. Its position among the decoded frames."""
-        self._timeline.advance(frame.pts)
+        self._timeline.advance(*stamp)
         self._ledger.decoded(float(time_s), read=read)
         if read:
             self._sampler.chosen(time_s)
@@ -232,10 +305,49 @@ class Reading:
                         continue
                     self._go_on(self._behind)
                 yield frame
-            if not self._spec.source.loop or not given or self._control.order != "go":
+                if self._connections.shut and not self._rested():
+                    break
+            if self._reconnected():
+                continue
+            if not self._loops or not given or self._control.order != "go":
                 return
             if self._behind is not None:
                 self._behind.again()
+
+    def _shape_of(self, source: Source) -> Shape:
+        return Shape.of(source.probe, self._ingest, follows=source.times != "recorded")
+
+    def _stamp(self, frame: Decoded) -> Stamp:
+        """The frame's time, from where the definition takes it."""
+        now = self._came_at = self._monotonic()
+        came = Fraction(round(now * 1000), 1000)
+        match self._spec.source.timestamps:
+            case "dts":
+                return Stamp(frame.dts, None)
+            case "server":
+                return Stamp(came, came)
+            case "frame_rate":
+                return Stamp(None, None)
+            case "auto" if self._source.times == "missing":
+                return Stamp(came, came)
+            case "auto" if self._source.times == "live":
+                return Stamp(frame.pts, came)
+        return Stamp(frame.pts, None)
+
+    def _rested(self) -> bool:
+        """Outside of all hours: whether the source has waited; if not, it is to be left."""
+        self._started = None
+        return self._connections.rest()
+
+    def _reconnected(self) -> bool:
+        """Whether there is another connection to read on from."""
+        source = None if self._failed else self._connections.again(self._source)
+        if source is None:
+            return False
+        self._source = source
+        self._shape = self._shape_of(source)
+        self._timeline.gap(Fraction(round((self._monotonic() - self._came_at) * 1000), 1000), source.probe.frame_s)
+        return True
 
     def _unneeded(self) -> Fraction | None:
         return None if self._behind is None else self._behind.unneeded()
@@ -261,6 +373,11 @@ class Reading:
             if not self._control.wait(min(early, 1.0)):
                 return False
         return True
+
+    @property
+    def source(self) -> Source:
+        """What is read now, or was last."""
+        return self._source
 
     @property
     def video(self) -> VideoInfo:

@@ -119,7 +119,9 @@ def recover(kafka: Kafka, topic: str, partition: int, checkpoint: Checkpoint, ti
                 standing = standing if mark is None else standing.with_mark(mark)
             reached = consumer.position([place])[0].offset
             position = max(position, reached)
-        return replace(standing, offset=high)
+        # a beginning without a frame must be found again: no checkpoint says that it is there
+        alone = standing.begun and standing.last is None
+        return replace(standing, offset=min(high, checkpoint.offset) if alone else high)
     except KafkaException as error:
         raise BrokerUnavailable(f"{topic} cannot be read: {error}") from error
     finally:

@@ -14,6 +14,7 @@ from core.messages import StreamSpec, StreamStatus, VideoInfo
 from ingest.control import Control
 from ingest.lanes import Lane
 from ingest.ledger import Ledger
+from ingest.link import State
 from ingest.progress import Checkpoint
 from ingest.protocol import Report, encode
 from ingest.publisher import Publisher
@@ -32,32 +33,58 @@ def to_host(report: Report) -> None:
         log.info("the host does not listen any more")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Teller:
-    """Makes the statuses and checkpoints of a run that is being read."""
+    """Makes the statuses and checkpoints of a run that is being read.
+
+    Attributes:
+        video: None until the source has been opened.
+        state: what was said last; None until there is something to say.
+        attempt, paused: as in `StreamStatus`.
+    """
 
     spec: StreamSpec
     host: str
     publisher: Publisher
     ledger: Ledger
-    video: VideoInfo
+    video: VideoInfo | None = None
     clock: Clock = wall_clock
+    state: State | None = None
+    attempt: int = 0
+    paused: tuple[int, ...] = ()
 
-    def status(self, *, heartbeat: bool) -> StreamStatus:
+    def say(
+        self,
+        state: State,
+        *,
+        attempt: int = 0,
+        error: str | None = None,
+        paused: tuple[int, ...] = (),
+        video: VideoInfo | None = None,
+    ) -> None:
+        """Say how the run stands, and keep saying it. Raises BrokerUnavailable."""
+        self.state, self.attempt, self.paused = state, attempt, paused
+        self.video = video or self.video
+        self.publisher.status(self.status(heartbeat=False, error=error))
+
+    def status(self, *, heartbeat: bool, error: str | None = None) -> StreamStatus:
         """How the run stands."""
         return StreamStatus(
             stream_id=self.spec.stream_id,
             run=self.spec.run,
-            state="in_progress",
+            state=self.state or "pending",
             ts_ms=now_ms(self.clock),
             host=self.host,
             counts=self.ledger.counts,
             heartbeat=heartbeat,
+            error=error,
             problems=() if heartbeat else self.ledger.problems,
             video=None if heartbeat else self.video,
             last_media_s=round(self.ledger.media_s, 3),
-            total_frames=self.video.frames,
+            total_frames=None if self.video is None else self.video.frames,
             ephemeral=self.spec.ephemeral,
+            attempt=self.attempt,
+            paused=self.paused,
         )
 
     def checkpoint(self) -> Checkpoint:
@@ -98,7 +125,6 @@ class Reporter:
         self.error: BrokerUnavailable | None = None
 
     def __enter__(self) -> Reporter:
-        self._teller.publisher.status(self._teller.status(heartbeat=False))
         self._thread.start()
         return self
 
@@ -121,7 +147,8 @@ class Reporter:
                 return
 
     def tell(self) -> None:
-        """One heartbeat and one checkpoint. Raises BrokerUnavailable."""
-        self._teller.publisher.status(self._teller.status(heartbeat=True))
-        self._teller.publisher.checkpoint(self._teller.checkpoint())
+        """One heartbeat and one checkpoint, once there is something to say of the run. Raises BrokerUnavailable."""
+        if self._teller.state is not None:
+            self._teller.publisher.status(self._teller.status(heartbeat=True))
+            self._teller.publisher.checkpoint(self._teller.checkpoint())
         self._report(Report(self._control.beat, self._teller.ledger.counts.decoded))

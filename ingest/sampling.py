@@ -12,6 +12,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 MILLISECOND = Fraction(1, 1000)
+AHEAD_S = 10
+"""How much further than real time a camera may come at once: some send what they have kept."""
+
 LONGEST_S = 10 * 366 * 86_400
 """No source lasts so long: a presentation time beyond it is damage."""
 
@@ -55,6 +58,9 @@ class Timeline:
     A missing or repeated time becomes one frame after the last, and so does one that lies years
     away; where the source jumps back (a file that begins again, a camera that resets its clock) the
     line goes on from there.
+
+    Where it is known when each frame came, the line goes on by as much as has really passed, and a
+    jump ahead is not believed either: nobody sends ten seconds in none.
     """
 
     def __init__(self, frame_s: Fraction, begin: Fraction = Fraction(0)) -> None:
@@ -62,23 +68,41 @@ class Timeline:
         self._begin = begin
         self._shift: Fraction | None = None
         self._last: Fraction | None = None
+        self._came: Fraction | None = None
 
-    def at(self, pts: Fraction | None) -> Fraction:
-        """Media second of a frame whose presentation time is `pts`, if it comes next."""
-        expected = self._begin if self._last is None else self._last + self._frame_s
+    def at(self, pts: Fraction | None, came: Fraction | None = None) -> Fraction:
+        """Media second of a frame, if it comes next.
+
+        Args:
+            pts: its presentation time, seconds; None when it has none.
+            came: when it came, by a clock that never jumps, seconds; None where that says nothing.
+        """
+        passed = None if came is None or self._came is None else max(came - self._came, MILLISECOND)
+        expected = self._begin if self._last is None else self._last + (passed or self._frame_s)
         if pts is None or self._shift is None:
             return expected
         time = pts + self._shift
-        rises = self._last is None or time > self._last
-        return time if rises and time <= self._begin + LONGEST_S else expected
+        if (self._last is not None and time <= self._last) or time > self._begin + LONGEST_S:
+            return expected
+        if self._last is not None and passed is not None and time - self._last > passed + AHEAD_S:
+            return expected
+        return time
 
-    def advance(self, pts: Fraction | None) -> Fraction:
+    def advance(self, pts: Fraction | None, came: Fraction | None = None) -> Fraction:
         """The same, and the frame has come."""
-        time = self.at(pts)
+        time = self.at(pts, came)
         if pts is not None:
             self._shift = time - pts
         self._last = time
+        self._came = came
         return time
+
+    def gap(self, seconds: Fraction, frame_s: Fraction) -> None:
+        """Nothing came for so long, and what comes next has times of its own and another rate."""
+        self._shift = self._came = None
+        self._frame_s = frame_s
+        if self._last is not None:
+            self._last += max(seconds - frame_s, Fraction(0))
 
     def stamp(self, time: Fraction) -> Fraction | None:
         """Presentation time of what would come at a media second; None before the first frame that has one."""

@@ -75,6 +75,13 @@ missing_packages() {
     ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || echo libfaketime
     command -v cc >/dev/null || echo gcc libc6-dev
     command -v runuser >/dev/null || echo util-linux
+    # a camera of GStreamer, and a web server for segments: tests/fixtures_cameras.py
+    ls /usr/lib/*/girepository-1.0/GstRtspServer-1.0.typelib >/dev/null 2>&1 || echo gir1.2-gst-rtsp-server-1.0
+    /usr/bin/python3 -c 'import gi' 2>/dev/null || echo python3-gi
+    ls /usr/lib/*/gstreamer-1.0/libgstapp.so >/dev/null 2>&1 || echo gstreamer1.0-plugins-base
+    ls /usr/lib/*/gstreamer-1.0/libgstrtp.so >/dev/null 2>&1 || echo gstreamer1.0-plugins-good
+    ls /usr/lib/*/gstreamer-1.0/libgstvideoparsersbad.so >/dev/null 2>&1 || echo gstreamer1.0-plugins-bad
+    command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || echo nginx-light
 }
 
 install_packages() {

@@ -115,6 +115,7 @@ class FakeDecoded:
     number: int
     good: bool = True
     plane: Any = None
+    dts: Fraction | None = None
 
     def cells(self, _: Luma) -> Cells:
         return of_plane(self.plane)
@@ -142,6 +143,8 @@ class FakeSource:
     scene: Callable[[int], Any] = still
     decoder: str = "fake"
     broken: str | None = None
+    lost: str | None = None
+    times: str = "recorded"
 
     @property
     def probe(self) -> Probe:

@@ -79,7 +79,7 @@ def test_segments_follow_one_another_and_a_live_list_is_read_again() -> None:
 def test_a_list_that_stands_still_is_broken() -> None:
     text = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na\n"
     web = Web({URL: [text.encode()], "http://camera/live/a": [b"aa"]})
-    with pytest.raises(OSError, match="no new segment for 3 s"):
+    with pytest.raises(OSError, match="no new segment for 6 s"):
         everything(HlsBody(web, URL, text, 3.0, lambda _: None))
 
 
@@ -102,3 +102,44 @@ def test_what_is_no_playlist_is_refused() -> None:
 def test_a_master_playlist_is_followed() -> None:
     web = Web({"http://camera/high": [b"#EXTM3U\n#EXTINF:1,\na\n#EXT-X-ENDLIST\n"], "http://camera/a": [b"aa"]})
     assert everything(HlsBody(web, URL, "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n/high\n", 1.0)) == b"aa"
+
+
+def growing(*names: str, first: int = 0, ended: bool = False) -> bytes:
+    lines = "".join(f"#EXTINF:2,\n{name}\n" for name in names)
+    end = "#EXT-X-ENDLIST\n" if ended else ""
+    return f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n{lines}{end}".encode()
+
+
+def segments(names: str) -> dict[str, list[bytes]]:
+    return {f"http://camera/live/{name}": [name.encode()] for name in names}
+
+
+def test_a_list_that_grows_is_begun_near_its_end_and_a_whole_one_at_its_beginning() -> None:
+    web = Web({**segments("abcdefg"), URL: [growing(*"bcdefg", first=11, ended=True)]})
+    body = HlsBody(web, URL, growing(*"abcdef", first=10).decode(), 9.0, lambda _: None)
+    assert everything(body) == b"defg"
+    assert body.following == 17
+    assert everything(HlsBody(web, URL, growing(*"abcdef", ended=True).decode(), 9.0)) == b"abcdef"
+
+
+@pytest.mark.parametrize(("following", "given"), [(12, b"cdef"), (16, b""), (9, b"def"), (17, b"def"), (None, b"def")])
+def test_after_a_loss_it_goes_on_behind_what_was_read_whole(following: int | None, given: bytes) -> None:
+    web = Web({**segments("abcdef"), URL: [growing(*"abcdef", first=10, ended=True)]})
+    text = growing(*"abcdef", first=10).decode()
+    assert everything(HlsBody(web, URL, text, 9.0, lambda _: None, following=following)) == given
+
+
+def test_a_failure_is_no_end_however_often_it_is_asked() -> None:
+    body = HlsBody(Web({}), URL, growing("a", ended=True).decode(), 9.0)
+    for _ in range(2):
+        with pytest.raises(OSError, match="camera"):
+            body.read(3)
+    assert not body.at_end
+
+
+def test_whoever_does_not_wait_any_longer_ends_it() -> None:
+    told: list[float] = []
+    body = HlsBody(Web(segments("a")), URL, growing("a").decode(), 9.0, lambda _: False, told=told.append)
+    with pytest.raises(OSError, match="not waited for"):
+        everything(body)
+    assert told == [9.0]

@@ -119,6 +119,8 @@ class Scripted:
     inner: FakeSource = field(default_factory=lambda: FakeSource(count=FRAMES))
     decoder: str = "fake"
     broken: str | None = None
+    lost: str | None = None
+    times: str = "recorded"
 
     @property
     def probe(self) -> Any:

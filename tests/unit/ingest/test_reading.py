@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -19,7 +23,8 @@ from ingest.control import Control
 from ingest.decoded import NotDecoded
 from ingest.ledger import MAX_PROBLEMS, Ledger
 from ingest.luma import Cells, Luma
-from ingest.reading import Reading, Resume
+from ingest.picture import Size
+from ingest.reading import Reading, Resume, Shape
 from ingest.sources import open_source
 
 FROM_THE_START = Resume()
@@ -381,3 +386,163 @@ def test_a_still_scene_of_a_real_file_is_held_back(tmp_path: Path, name: str, co
     assert source.decoder == "pyav", "whoever reads it again must see the same"
     assert [frame.index for frame in frames] == list(range(21))
     assert ledger.counts == IngestCounts(decoded=60, read=60, gated=39, published=21)
+
+
+@dataclass
+class Camera(FakeSource):
+    """A connection to a camera: pictures of a size of its own, that come at times of the test's clock."""
+
+    lost: str | None = "it has closed the connection"
+    times: str = "live"
+    size: tuple[int, int] = (64, 48)
+    begin: Fraction = Fraction(0)
+    resized: dict[int, tuple[int, int]] = field(default_factory=dict)
+    clock: FakeClock | None = None
+
+    def frames(self, *args: Any) -> Iterator[Any]:
+        for frame in super().frames(*args):
+            if self.clock is not None:
+                self.clock.now += 1 / self.fps
+            width, height = self.resized.get(frame.number, self.size)
+            shape = (height, width, 3)
+            pts = None if frame.pts is None else frame.pts + self.begin
+            yield SimpleNamespace(pts=pts, dts=pts, rgb=lambda shape=shape: np.zeros(shape, np.uint8))
+
+
+class Again:
+    """Hands out connections, each `outage_s` after the last."""
+
+    def __init__(
+        self, clock: FakeClock, *sources: FakeSource, outage_s: float = 0.0, open_for: int | None = None
+    ) -> None:
+        self.clock, self.sources, self.outage_s = clock, list(sources), outage_s
+        self.given: list[FakeSource] = []
+        self.frames = 0
+        self.open_for = open_for
+        self.rests = 0
+
+    @property
+    def shut(self) -> bool:
+        return self.open_for is not None and self.frames == self.open_for
+
+    def came(self) -> None:
+        self.frames += 1
+
+    def rest(self) -> bool:
+        self.rests += 1
+        self.frames += 1
+        return self.sources == []
+
+    def again(self, source: FakeSource) -> FakeSource | None:
+        self.given.append(source)
+        self.clock.now += self.outage_s
+        return self.sources.pop(0) if self.sources else None
+
+
+def watch(clock: FakeClock, first: FakeSource, again: Again, **more: Any) -> tuple[list[Frame], Ledger, Reading]:
+    control = Control(clock, lease_s=1e9)
+    definition = spec("live", **{"url": "rtsp://camera/1", **more})
+    ledger = Ledger("live")
+    lane = ListLane(ledger, control)
+    reading = Reading(
+        definition,
+        first,
+        Ingest(),
+        lane=lane,
+        ledger=ledger,
+        control=control,
+        resume=FROM_THE_START,
+        clock=clock,
+        monotonic=clock,
+        connections=again,
+    )
+    reading.run()
+    return lane.frames, ledger, reading
+
+
+def test_a_camera_that_is_connected_to_again_goes_on_in_its_run() -> None:
+    clock = FakeClock()
+    one, two = Camera(count=5, clock=clock), Camera(count=3, clock=clock, begin=Fraction(4000))
+    again = Again(clock, two, outage_s=30.0)
+    frames, ledger, reading = watch(clock, one, again)
+    assert [f.index for f in frames] == list(range(8))
+    assert ledger.counts == IngestCounts(decoded=8, read=8, published=8)
+    assert frames[5].media_s - frames[4].media_s == pytest.approx(30.1, abs=0.11), "what has passed has passed"
+    assert [round(b.media_s - a.media_s, 3) for a, b in pairwise(frames[5:])] == [0.1, 0.1]
+    assert again.given == [one, two]
+    assert reading.source is two
+
+
+def test_a_camera_that_drops_again_and_again_never_stands_still_in_time() -> None:
+    clock = FakeClock()
+    cameras = [Camera(count=4, clock=clock) for _ in range(20)]
+    frames, _, _ = watch(clock, cameras[0], Again(clock, *cameras[1:], outage_s=0.5))
+    assert len(frames) == 80
+    assert all(a.media_s < b.media_s for a, b in pairwise(frames))
+    assert frames[-1].media_s == pytest.approx(clock.now - 1000, abs=3)
+
+
+def test_a_camera_that_is_set_to_another_size_is_followed() -> None:
+    clock = FakeClock()
+    camera = Camera(count=4, lost=None, resized={2: (1920, 1440), 3: (100, 40)})
+    frames, _, _ = watch(clock, camera, Again(clock))
+    assert [(f.width, f.height) for f in frames] == [(64, 48), (64, 48), (960, 720), (100, 40)]
+
+
+def test_a_recording_keeps_the_size_that_it_begins_with() -> None:
+    clock = FakeClock()
+    camera = Camera(count=3, lost=None, times="recorded", resized={2: (100, 40)})
+    frames, _, _ = watch(clock, camera, Again(clock))
+    assert {(f.width, f.height) for f in frames} == {(64, 48)}
+
+
+def test_pixels_that_are_not_square_stay_so_at_another_size() -> None:
+    probe = replace(FakeSource().probe, shown=Size(96, 128), coded=Size(64, 96), rotation=90)
+    shape = Shape.of(probe, Ingest(), follows=True)
+    assert shape.aspect == 2
+    shape.jpeg(np.zeros((192, 128, 3), np.uint8))
+    assert shape.size == Size(192, 256)
+
+
+@pytest.mark.parametrize(
+    ("timestamps", "times", "expected"),
+    [
+        ("auto", "recorded", [0.0, 0.5, 1.0]),
+        ("pts", "live", [0.0, 0.5, 1.0]),
+        ("auto", "missing", [0.0, 0.1, 0.2]),
+        ("server", "live", [0.0, 0.1, 0.2]),
+        ("frame_rate", "live", [0.0, 0.1, 0.2]),
+        ("dts", "live", [0.0, 0.5, 1.0]),
+    ],
+)
+def test_times_come_from_where_the_definition_says(timestamps: str, times: str, expected: list[float]) -> None:
+    clock = FakeClock()
+    camera = Camera(count=3, gaps=[5, 5, 5], lost=None, times=times, clock=clock)
+    frames, _, _ = watch(clock, camera, Again(clock), timestamps=timestamps)
+    assert [round(f.media_s, 2) for f in frames] == expected
+
+
+def test_a_cameras_own_time_is_not_believed_when_it_jumps() -> None:
+    clock = FakeClock()
+    camera = Camera(count=4, gaps=[1, 36_000, 1, 1], lost=None, clock=clock)
+    frames, _, _ = watch(clock, camera, Again(clock))
+    assert [round(f.media_s, 2) for f in frames] == [0.0, 0.1, 0.2, 0.3]
+    frames, _, _ = watch(clock, camera, Again(clock), timestamps="pts")
+    assert frames[-1].media_s > 3600, "where it is said to be right, it is"
+
+
+def test_a_camera_is_left_outside_of_its_hours_and_a_file_waits() -> None:
+    clock = FakeClock()
+    one, two = Camera(count=9, clock=clock), Camera(count=2, clock=clock)
+    again = Again(clock, two, open_for=4)
+    frames, _, _ = watch(clock, one, again)
+    assert (len(frames), again.given) == (6, [one, two])
+    again = Again(clock, open_for=4)
+    frames, _, _ = watch(clock, FakeSource(count=9), again, url="file:/clip.mp4")
+    assert (len(frames), again.rests) == (9, 1)
+
+
+def test_a_camera_does_not_loop_over_what_is_gone() -> None:
+    clock = FakeClock()
+    frames, _, _ = watch(clock, Camera(count=3), Again(clock), loop=True)
+    assert len(frames) == 3

@@ -120,3 +120,52 @@ def test_media_time_always_rises(stamps: list[int | None]) -> None:
     line = Timeline(Fraction(1, 25))
     times = [line.advance(None if s is None else Fraction(s, 100)) for s in stamps]
     assert all(a < b for a, b in pairwise(times))
+
+
+def moments(line: Timeline, *frames: tuple[object, object]) -> list[float]:
+    """Media seconds of (presentation time, when it came)."""
+    return [
+        float(line.advance(None if pts is None else Fraction(str(pts)), Fraction(str(came)))) for pts, came in frames
+    ]
+
+
+def test_a_cameras_jump_ahead_is_not_believed() -> None:
+    line = Timeline(Fraction(1, 10))
+    assert moments(line, (7, 50), ("7.1", "50.1"), (10_000, "50.2"), ("10000.1", "50.3")) == [0.0, 0.1, 0.2, 0.3]
+
+
+def test_a_camera_may_send_what_it_has_kept() -> None:
+    line = Timeline(Fraction(1, 10))
+    assert moments(line, (0, 50), (1, "50.01"), (9, "50.02"), ("9.1", "58.5")) == [0.0, 1.0, 9.0, 9.1]
+
+
+def test_a_camera_that_sets_its_clock_back_goes_on_by_what_has_really_passed() -> None:
+    line = Timeline(Fraction(1, 10))
+    assert moments(line, (500, 50), (501, 51), (0, 54), (1, 55)) == [0.0, 1.0, 4.0, 5.0]
+
+
+def test_without_times_frames_stand_where_they_came() -> None:
+    line = Timeline(Fraction(1, 25))
+    assert moments(line, (None, 50), (None, "50.2"), (None, "50.2"), (None, "50.6")) == [0.0, 0.2, 0.201, 0.601]
+
+
+def test_a_gap_passes_and_what_follows_has_times_of_its_own() -> None:
+    line = Timeline(Fraction(1, 10))
+    moments(line, (100, 50), (101, 51))
+    line.gap(Fraction(30), Fraction(1, 5))
+    assert moments(line, (7, 81), (8, 82)) == [31.0, 32.0]
+    line.gap(Fraction(0), Fraction(1, 5))
+    assert moments(line, (8, 82)) == [32.2], "a frame is shown before the next one comes"
+    first = Timeline(Fraction(1, 10))
+    first.gap(Fraction(30), Fraction(1, 10))
+    assert moments(first, (5, 0)) == [0.0], "nothing had begun"
+
+
+@given(st.lists(st.tuples(st.one_of(st.none(), st.integers(-10_000, 10_000)), st.integers(0, 2000)), max_size=60))
+def test_a_cameras_media_time_always_rises_and_never_runs_away(frames: list[tuple[int | None, int]]) -> None:
+    line, came, times = Timeline(Fraction(1, 25)), Fraction(0), []
+    for stamp, step in frames:
+        came += Fraction(step, 100)
+        times.append((line.advance(None if stamp is None else Fraction(stamp), came), came))
+    for (a, came_a), (b, came_b) in pairwise(times):
+        assert a < b <= a + (came_b - came_a) + 10 + Fraction(1, 1000)

@@ -727,8 +727,8 @@ INTAKE = (
         "a file with a gate is PyAV's alone",
         "after a crash another decoder's grey gives other answers, and what is published moves",
         "ingest/sources.py",
-        "    careful = careful or spec.gate is not None\n",
-        "",
+        " or spec.gate is not None\n",
+        "\n",
         (READING_TESTS + "test_a_still_scene_of_a_real_file_is_held_back[a.mp4-codec0]",),
     ),
     Guard(

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
 from core import log
 from core.errors import BadMessage
@@ -22,6 +22,7 @@ from core.topics import Topics
 
 KEY = b"orders"
 POLL_S = 0.5
+ANSWER_S = 5.0
 FETCH_WAIT_MS = 5000
 """The broker answers at once when there is something, and so seldom when there is nothing."""
 
@@ -34,6 +35,9 @@ class Client(Protocol):
 
     def assign(self, partitions: list[TopicPartition]) -> None:
         """Read these partitions from their offsets on."""
+
+    def get_watermark_offsets(self, partition: TopicPartition, timeout: float) -> Any:
+        """Offsets of a partition's oldest record and of the next one to come. Raises KafkaException."""
 
     def poll(self, timeout: float) -> Any:
         """The next record or event; None when there is none in time."""
@@ -120,6 +124,9 @@ class Obeying:
         place.offset = OFFSET_BEGINNING
         client = self._connect(self._kafka)
         client.assign([place])
+        low, end = self._bounds(client, place)
+        if low >= end:
+            self.found()
         while not self._stop.is_set():
             record = client.poll(POLL_S)
             if record is None:
@@ -127,6 +134,20 @@ class Obeying:
             error = record.error()
             if error is None:
                 self.take(record.key(), record.value())
-            elif error.code() == KafkaError._PARTITION_EOF:
+                if record.offset() + 1 >= end:
+                    self.found()
+            elif error.code() == KafkaError._PARTITION_EOF:  # compaction may have taken the last record
                 self.found()
         client.close()
+
+    def _bounds(self, client: Client, place: TopicPartition) -> tuple[int, int]:
+        """What stands there now; asked for, because the end of a log is only told when a fetch has waited for more."""
+        while not self._stop.is_set():
+            try:
+                low, end = client.get_watermark_offsets(place, timeout=ANSWER_S)
+            except KafkaException as error:
+                _log.warning("the orders cannot be read yet", error=str(error))
+                self._stop.wait(POLL_S)
+            else:
+                return low, end
+        return 0, 0

@@ -44,6 +44,7 @@ UNTIMED = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "vvc", "m4v", "mpegvideo
 """Containers without times: FFmpeg counts 25 pictures to a second of them, whatever the camera does."""
 
 RECEIVE_BYTES = 1 << 20
+LINE_BYTES = 4096
 DATAGRAMS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"udp": ("udp", CONTAINERS), "rtp": ("rtp,udp", "rtp,sdp"), "srt": ("srt", CONTAINERS)}
 )
@@ -155,9 +156,11 @@ def _web(url: str, opening: Opening) -> Connection:
     ingest = opening.settings.ingest
     body = _body(HttpClient(opening.policy, ingest, patience=opening.patience), url, opening)
     options = {"format_whitelist": f"{CONTAINERS},mpjpeg", "protocol_whitelist": "none"}
-    multipart = isinstance(body, Rest) and body.content_type == MULTIPART
+    multipart = False
     try:
-        if multipart:
+        if isinstance(body, Rest) and body.content_type == MULTIPART:
+            multipart = True
+            body.read_line()
             # a camera that sends a picture each few seconds is not to be listened to for its rate
             options |= {"fpsprobesize": "0"}
         container = av.open(body, "r", format="mpjpeg" if multipart else None, options=options, metadata_errors=TAGS)
@@ -183,6 +186,14 @@ class Rest:
         self.at_end = False
         self._begun = begun
         self._body = body
+
+    def read_line(self) -> None:
+        """Have the first line in one piece: FFmpeg goes back behind it, and can only within what it read at once."""
+        while b"\n" not in self._begun.lstrip() and len(self._begun) < LINE_BYTES:
+            more = self._body.read(LINE_BYTES)
+            if not more:
+                return
+            self._begun += more
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes; empty at the end. Raises OSError."""

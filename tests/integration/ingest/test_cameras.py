@@ -133,7 +133,7 @@ def refused_within(seconds: float, url: str, why: str, **more: Any) -> None:
 @pytest.mark.parametrize("scheme", ["rtsp", "rtmp", "tcp"])
 def test_a_camera_that_says_nothing_is_given_up(scheme: str) -> None:
     with peer(Peer.silence) as port:
-        refused_within(20, f"{scheme}://127.0.0.1:{port}/a/b" if scheme != "tcp" else f"tcp://127.0.0.1:{port}", "")
+        refused_within(20, f"{scheme}://127.0.0.1:{port}/a/b" if scheme != "tcp" else f"tcp://127.0.0.1:{port}", ".")
 
 
 def test_a_web_camera_that_says_nothing_is_given_up() -> None:

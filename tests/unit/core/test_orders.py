@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
 from core import log
 from core.messages import NodeStatus, Orders, encode_json
@@ -86,9 +86,13 @@ def test_what_is_no_order_is_passed_over(
 
 
 class Record:
-    def __init__(self, value: bytes | None = None, error: int | None = None) -> None:
+    def __init__(self, value: bytes | None = None, error: int | None = None, offset: int = 0) -> None:
         self._value = value
         self._error = error
+        self._offset = offset
+
+    def offset(self) -> int:
+        return self._offset
 
     def key(self) -> bytes:
         return KEY
@@ -103,14 +107,22 @@ class Record:
 class Client:
     """Gives records; then nothing, and says that it has."""
 
-    def __init__(self, *records: Record) -> None:
+    def __init__(self, *records: Record, end: int = 9) -> None:
         self.records = list(records)
+        self.end = end
+        self.refusals = 1
         self.assigned: list[TopicPartition] = []
         self.through = threading.Event()
         self.closed = False
 
     def assign(self, partitions: list[TopicPartition]) -> None:
         self.assigned = partitions
+
+    def get_watermark_offsets(self, _: TopicPartition, timeout: float) -> tuple[int, int]:
+        if self.refusals:
+            self.refusals -= 1
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        return 0, self.end
 
     def poll(self, timeout: float) -> Record | None:
         if self.records:
@@ -134,3 +146,12 @@ def test_orders_are_followed_from_the_begin_of_their_partition_until_the_end_of_
     assert restarts == [1, 1], "not the first, which stood there already"
     (place,) = client.assigned
     assert (place.topic, place.partition, place.offset) == ("p.nodes", partition_of(KEY, 4), OFFSET_BEGINNING)
+
+
+@pytest.mark.usefixtures("levels")
+@pytest.mark.parametrize(("end", "obeyed"), [(0, [1, 1]), (1, [1]), (2, [])])
+def test_what_comes_right_behind_what_stood_there_is_obeyed(restarts: list[int], end: int, obeyed: list[int]) -> None:
+    client = Client(Record(order(1), offset=0), Record(order(2), offset=1), end=end)
+    with Obeying(KAFKA, lambda: restarts.append(1), "info", lambda _: client):
+        assert client.through.wait(10)
+    assert restarts == obeyed, "the end of the log was never told"

@@ -28,6 +28,9 @@ hypothesis_settings.load_profile("sightline")
 
 ROOT = Path(__file__).parent.parent
 PARTS = ROOT / "var"
+PATIENT_MS = 9000
+"""A broker's session where a whole test suite runs beside it, and how fast it comes back is not the question."""
+
 
 pytest_plugins = ["tests.fixtures_models"] if Path(__file__).with_name("fixtures_models.py").is_file() else []
 
@@ -134,10 +137,11 @@ def kafka_broker(part_dir: Path) -> Iterator[Kafka]:
     (data_dir / "kafka").mkdir(parents=True)
     (data_dir / "kafka" / "lib").symlink_to(PARTS / "kafka" / "lib")
     port, controller = free_ports(2)
-    settings = Kafka(port=port, controller_port=controller, heap_mb=256)
+    settings = Kafka(port=port, controller_port=controller, heap_mb=256, session_ms=PATIENT_MS)
     variables = {
         "SIGHTLINE_DATA_DIR": str(data_dir),
         "SIGHTLINE_KAFKA__PORT": str(port),
+        "SIGHTLINE_KAFKA__SESSION_MS": str(PATIENT_MS),
         "SIGHTLINE_KAFKA__CONTROLLER_PORT": str(controller),
         "SIGHTLINE_KAFKA__HEAP_MB": str(settings.heap_mb),
     }
@@ -240,7 +244,7 @@ def stack_settings(data_dir: Path, models_dir: Path) -> Settings:
     kafka, controller, http, tcp, models, query = free_ports(6)
     return Settings(
         data_dir=data_dir,
-        kafka=Kafka(port=kafka, controller_port=controller),
+        kafka=Kafka(port=kafka, controller_port=controller, session_ms=PATIENT_MS),
         clickhouse=ClickHouse(http_port=http, tcp_port=tcp),
         models=Models(port=models, dir=models_dir.absolute()),
         query=Query(port=query),
@@ -261,6 +265,7 @@ def stack_env(settings: Settings) -> dict[str, str]:
         "SIGHTLINE_DATA_DIR": str(settings.data_dir),
         "SIGHTLINE_KAFKA__PORT": str(settings.kafka.port),
         "SIGHTLINE_KAFKA__CONTROLLER_PORT": str(settings.kafka.controller_port),
+        "SIGHTLINE_KAFKA__SESSION_MS": str(settings.kafka.session_ms),
         "SIGHTLINE_CLICKHOUSE__HTTP_PORT": str(settings.clickhouse.http_port),
         "SIGHTLINE_CLICKHOUSE__TCP_PORT": str(settings.clickhouse.tcp_port),
         "SIGHTLINE_MODELS__PORT": str(settings.models.port),

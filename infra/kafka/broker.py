@@ -82,8 +82,8 @@ def properties(settings: Settings, data: Path) -> str:
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1000,
         # a node that was killed may register again only after this, and one that is busy for so long is fenced
-        "broker.session.timeout.ms": 3000,
-        "broker.heartbeat.interval.ms": 300,
+        "broker.session.timeout.ms": kafka.session_ms,
+        "broker.heartbeat.interval.ms": kafka.session_ms // 10,
         # a small heap: the cleaner would take 128 MiB of it, producers a day's worth of state
         "log.cleaner.dedupe.buffer.size": 16 * 1024**2,
         "num.network.threads": 2,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from core.settings import Settings
+from core.settings import Kafka, Settings
 from inference.fetch import fetch_all
 from infra.stack.places import Places
 from infra.stack.supervisor import Running, StoppedAnswering, Supervisor
@@ -62,6 +62,7 @@ class Rig:
             **stack_env(self.settings),
             "SIGHTLINE_MODELS__DETECTOR": DETECTOR,
             "SIGHTLINE_KAFKA__ADVERTISED": f"127.0.0.1:{kafka}",
+            "SIGHTLINE_KAFKA__SESSION_MS": str(Kafka().session_ms),
             "SIGHTLINE_INGEST__BATCH_READERS": "3",
             "SIGHTLINE_STACK__ENVIRONMENT": json.dumps({name: self._own(clickhouse, models) for name in WORKERS}),
         }

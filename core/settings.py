@@ -46,8 +46,8 @@ class Kafka(Section):
     heap_mb: Count = Field(384, description="Java heap of the local broker, MiB")
     session_ms: Annotated[int, Field(ge=1000)] = Field(
         3000,
-        description="silence after which the local broker is given up; one that was killed comes back no sooner. Longer "
-        "where the machine is often so busy that threads stand still",
+        description="silence after which the local broker is given up; one that was killed comes back no sooner. "
+        "Longer where the machine is often so busy that threads stand still",
     )
     prefix: str = Field("sightline.", description="before every topic's and consumer group's name")
     partitions: Count = Field(4, description="of every topic whose key is a stream")

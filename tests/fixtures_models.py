@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -46,13 +47,19 @@ def serve(tmp_path: Path) -> Serve:
 
 
 @contextmanager
-def serving(folder: Path, log: Path) -> Iterator[tuple[Models, subprocess.Popen[bytes]]]:
-    """Run `python -m inference.server` over `folder` until the block ends; it must then end well."""
+def serving(
+    folder: Path, log: Path, bfloat16: Literal["auto", "on", "off"] = "off"
+) -> Iterator[tuple[Models, subprocess.Popen[bytes]]]:
+    """Run `python -m inference.server` over `folder` until the block ends; it must then end well.
+
+    In float, unless something else is asked for, so that every processor gives the same numbers.
+    """
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         models = Models(port=holder.getsockname()[1], dir=folder)
     env = {name: value for name, value in os.environ.items() if not name.startswith("SIGHTLINE_")}
     env |= {"SIGHTLINE_MODELS__PORT": str(models.port), "SIGHTLINE_MODELS__DIR": str(folder)}
+    env["SIGHTLINE_MODELS__BFLOAT16"] = bfloat16
     with log.open("wb") as output:
         process = subprocess.Popen([sys.executable, "-m", "inference.server"], cwd=ROOT, env=env, stderr=output)
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from core.addresses import check_callback_url
+from core.callbacks import parse_callbacks
 from core.clock import now_ms
 from core.errors import InvalidInput
 from core.ids import Run, new_stream_id
@@ -15,21 +15,15 @@ from core.local_files import is_local
 from core.messages import Analytic, Autorestart, Gate, Schedule, Source, StreamSpec
 from core.profile import (
     AnalyticProfile,
-    BasicAuthorization,
     Callback,
-    Condition,
     EventPolicy,
-    HttpCallback,
-    KafkaCallback,
     Location,
     StreamProfile,
-    WebSocketCallback,
     extra_of,
 )
 from query_api.services.submissions import Asker, Located, Submissions, agent_analytic
 from query_api.types.agent import AnalyticParameters, RequestedAnalytic
 from query_api.types.agent_streams import (
-    CallbackCondition,
     CreateStream,
     EventTrigger,
     MotionGate,
@@ -37,8 +31,6 @@ from query_api.types.agent_streams import (
     StreamAutorestart,
     StreamCallback,
     StreamData,
-    StreamHttpCallback,
-    StreamKafkaCallback,
     StreamLocation,
     WorkingHours,
 )
@@ -146,38 +138,8 @@ class StreamRequests(Submissions):
         return profile
 
     def _callbacks(self, given: Sequence[StreamCallback], field: str) -> tuple[Callback, ...]:
-        return tuple(self._callback(one, f"{field}.{i}") for i, one in enumerate(given))
-
-    def _callback(self, given: StreamCallback, field: str) -> Callback:
-        """A callback as it is kept. Raises InvalidInput, Forbidden."""
-        enable, conditions = bool(given.enable), _conditions(given.conditions, field)
-        if isinstance(given, StreamKafkaCallback):
-            return KafkaCallback(
-                servers=given.servers,
-                topic=given.topic,
-                enable=enable,
-                conditions=conditions,
-                protocol=given.protocol,
-                username=given.username,
-                password=given.password,
-            )
-        if not isinstance(given, StreamHttpCallback):
-            return WebSocketCallback(enable=enable, conditions=conditions)
-        try:
-            check_callback_url(given.url, self._settings, self._parts.resolver)
-        except InvalidInput as error:
-            raise InvalidInput(str(error), f"{field}.url") from error
-        said = given.authorization
-        return HttpCallback(
-            url=given.url,
-            enable=enable,
-            conditions=conditions,
-            authorization=None if said is None else BasicAuthorization(said.login, said.password),
-            timeout_s=float(given.params.timeout),
-            content_type=given.params.content_type,
-            headers=_headers(given.params.headers, f"{field}.params.headers"),
-            secret=given.secret,
-        )
+        """The callbacks as they are kept. Raises InvalidInput, Forbidden."""
+        return parse_callbacks(msgspec.to_builtins(given), field, self._settings, self._parts.resolver)
 
 
 def _analytic(i: int, item: StreamAnalyticRequest, known: Sequence[str]) -> Analytic:
@@ -201,23 +163,6 @@ def _event_policy(i: int, item: StreamAnalyticRequest) -> EventPolicy | None:
     except msgspec.ValidationError as error:
         raise InvalidInput(str(error), f"analytics.{i}.parameters.parameters.event_policy") from error
     return EventPolicy(policy.trigger, policy.interval, policy.min_duration)
-
-
-def _conditions(given: Sequence[CallbackCondition], field: str) -> tuple[Condition, ...]:
-    for i, one in enumerate(given):
-        if one.is_ == "in" and not isinstance(one.value, list):
-            raise InvalidInput("the value of an `in` is a list", f"{field}.conditions.{i}.value")
-    return tuple(Condition(field=one.field, value=one.value, is_=one.is_) for one in given)
-
-
-def _headers(given: dict[str, str], field: str) -> dict[str, str]:
-    """Refuse what would be more than a header. Raises InvalidInput."""
-    for name, value in given.items():
-        if not name.isascii() or not all(letter.isalnum() or letter in "-_" for letter in name) or not name:
-            raise InvalidInput(f"{name!r:.80} is no header's name", field)
-        if not value.isprintable() or not value.isascii():
-            raise InvalidInput(f"the value of {name} is no header's", field)
-    return given
 
 
 def _gate(given: MotionGate) -> Gate | None:

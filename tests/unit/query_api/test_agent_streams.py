@@ -115,7 +115,7 @@ def test_a_stream_is_shown_as_it_was_given_but_for_its_secrets(client: testing.T
     assert counting["parameters"]["targets"] == ["coordinates"]
     assert counting["parameters"]["parameters"]["event_policy"] == asked["parameters"]["parameters"]["event_policy"]
     http, kafka, listener = counting["parameters"]["callbacks"]
-    assert http["url"] == "https://***@callbacks.example/here?token=***"
+    assert http["url"] == "https://callbacks.example/here?token=***"
     assert http["authorization"] == {"type": "basic", "login": "me", "password": "***"}
     assert http["params"]["headers"] == {"X-Api-Key": "***", "X-Place": "a"}
     assert http["conditions"] == asked["parameters"]["callbacks"][0]["conditions"]
@@ -503,3 +503,20 @@ def test_a_page_beyond_all_numbers_is_refused(client: testing.TestClient) -> Non
         for params in ({"page": 10**30}, {"page_size": 10**30}):
             answer = client.simulate_get(path, params=params)
             assert (answer.status_code, set(answer.json)) == (400, ERROR), params
+
+
+@pytest.mark.parametrize(
+    ("callback", "status"),
+    [
+        ({"type": "http", "url": "https://u:p@callbacks.example/"}, 400),
+        ({"type": "http", "url": "https://callbacks.example/", "params": {"headers": {"Host": "other"}}}, 400),
+        ({"type": "luna-kafka", "servers": "127.0.0.1:9092", "topic": "t"}, 403),
+        ({"type": "luna-kafka", "servers": "kafka.example:9092", "topic": "t", "protocol": "SASL_SSL"}, 400),
+    ],
+)
+def test_a_callback_is_judged_as_on_every_surface(client: Any, callback: dict[str, Any], status: int) -> None:
+    body = camera()
+    body["analytics"][0]["parameters"] = {"callbacks": [callback]}
+    answer = client.simulate_post("/2/streams", json=body, headers=HEADERS)
+    assert answer.status_code == status, answer.text
+    assert "analytics.0.parameters.callbacks.0" in answer.json["detail"]

@@ -175,6 +175,11 @@ class Bench:
         found = [s.state for s in self.statuses.get(spec.stream_id, []) if s.run == spec.run and not s.heartbeat]
         return [state for at, state in enumerate(found) if at == 0 or state != found[at - 1]]
 
+    def expect_states(self, spec: StreamSpec, *expected: str) -> None:
+        """The run's statuses tell these states; they come on a topic of their own, maybe after the run's end."""
+        self.until(lambda: len(self.states(spec)) >= len(expected), 30.0, f"the statuses of {expected}")
+        assert self.states(spec) == list(expected)
+
     def commit_for_detect(self) -> None:
         """As if detect had read every frame there is."""
         consumer = clients.consumer(self.settings.kafka, "bench-detect", "detect")

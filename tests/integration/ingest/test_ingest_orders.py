@@ -34,7 +34,7 @@ def test_a_stop_ends_the_run_and_a_new_number_begins_another(bench: Any, clip: P
     bench.publish(msgspec.structs.replace(spec, desired="stop"))
     bench.wait_ended(spec)
     assert bench.end(spec).state == "stop"
-    assert bench.states(spec) == ["pending", "in_progress", "stop"]
+    bench.expect_states(spec, "pending", "in_progress", "stop")
     counts = bench.end(spec).counts
     assert counts.read == counts.published + sum(counts.dropped.values())
     assert counts.published == len(bench.frames(spec))
@@ -98,7 +98,7 @@ def test_a_run_stopped_before_it_began_has_a_begin_and_an_end(bench: Any, clip: 
     bench.wait_ended(spec)
     assert isinstance(bench.messages[spec.stream_id][0], RunBegin)
     assert bench.end(spec).state == "stop"
-    assert bench.states(spec) == ["stop"]
+    bench.expect_states(spec, "stop")
 
 
 def test_files_wait_their_turn_and_cameras_do_not(make_bench: Any, clip: Path) -> None:

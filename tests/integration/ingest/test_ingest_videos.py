@@ -53,7 +53,7 @@ def test_a_video_gives_the_frames_that_ffprobe_counts(bench: Any, shared: Path) 
         assert end.video is not None
         assert end.video.frames == len(frames)
         assert (end.video.width / end.video.height) == pytest.approx(frames[0].width / frames[0].height, rel=0.02)
-        assert bench.states(spec) == ["pending", "in_progress", "done"]
+        bench.expect_states(spec, "pending", "in_progress", "done")
         if abs(len(frames) - truth) > 1:
             wrong[str(path)] = (len(frames), truth)
     assert wrong == {}

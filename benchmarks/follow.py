@@ -24,6 +24,8 @@ from core.settings import Settings
 from core.topics import Topics
 
 FrameKey = tuple[StreamId, int]
+Phase = tuple[str, int]
+"""An event's id, and the number of its phase."""
 
 
 @dataclass(slots=True)
@@ -31,13 +33,15 @@ class Passed:
     """Milliseconds, as the producers' clocks have it, at which frames were published, detected and tracked.
 
     Attributes:
-        events: each event's phase, by the frame that decided it.
+        events: the frame that decided each phase of an event, and when the phase was published.
+        told: when a socket's client had it.
     """
 
     frames: dict[FrameKey, int] = field(default_factory=dict)
     detections: dict[FrameKey, int] = field(default_factory=dict)
     tracks: dict[FrameKey, int] = field(default_factory=dict)
-    events: list[tuple[FrameKey, int]] = field(default_factory=list)
+    events: dict[Phase, tuple[FrameKey, int]] = field(default_factory=dict)
+    told: dict[Phase, int] = field(default_factory=dict)
 
     def to_detections(self) -> list[int]:
         """From a frame's publishing to its detections."""
@@ -53,7 +57,12 @@ class Passed:
 
     def to_events(self) -> list[int]:
         """From the deciding frame's publishing to the event."""
-        return [at - self.frames[key] for key, at in self.events if key in self.frames]
+        return [at - self.frames[key] for key, at in self.events.values() if key in self.frames]
+
+    def to_sockets(self) -> list[int]:
+        """From the deciding frame's publishing to a socket's client."""
+        decided = ((at, self.events[phase][0]) for phase, at in self.told.items() if phase in self.events)
+        return [at - self.frames[key] for at, key in decided if key in self.frames]
 
 
 class Follower:
@@ -88,7 +97,8 @@ class Follower:
             else:
                 event = decode_event(value)
                 if isinstance(event, Event):
-                    passed.events.append(((event.stream_id, event.seq), at))
+                    phase = (str(event.event_id), event.number)
+                    passed.events.setdefault(phase, ((event.stream_id, event.seq), at))
         return passed
 
     def close(self) -> None:

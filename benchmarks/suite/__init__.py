@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.bench import Benchmark
 from benchmarks.suite import (
     api,
+    cameras,
     clickhouse,
     detect,
     gate,
@@ -19,5 +20,20 @@ from benchmarks.suite import (
     start,
 )
 
-MODULES = (model, server, pipeline, ingest, gate, kafka, clickhouse, lancedb, api, latency, detect, growth, start)
+MODULES = (
+    model,
+    server,
+    pipeline,
+    ingest,
+    gate,
+    kafka,
+    clickhouse,
+    lancedb,
+    api,
+    latency,
+    cameras,
+    detect,
+    growth,
+    start,
+)
 ALL: tuple[Benchmark, ...] = tuple(module.BENCHMARK for module in MODULES)

@@ -1,4 +1,4 @@
-"""Frame published to its tracks and events on Kafka: alone, and beside a backlog of tasks."""
+"""Frame published to its tracks and events on Kafka and to sockets: alone, and beside a backlog of tasks."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from benchmarks.follow import Follower, Passed
 from benchmarks.parts import Stack, stack
 from benchmarks.rawloop import precisions, raw_loop
 from benchmarks.rows import Goal, Row
+from benchmarks.sockets import EventSocket
 from benchmarks.usage import Usage
 from core.ids import StreamId
 from core.kafka import admin
@@ -76,7 +77,9 @@ class Line:
         try:
             with closing(Follower(settings)) as follower:
                 stream = StreamId(service.add_stream(request).stream_id)
-                passed = follower.follow([stream], 4 * self._bench.round_s)
+                with EventSocket(settings.query.port, stream) as socket:
+                    passed = follower.follow([stream], 4 * self._bench.round_s)
+                passed.told = socket.told
                 service.remove_stream(stream)
             left = queued(settings, self._client)
             if left < backlog:
@@ -85,7 +88,7 @@ class Line:
             for task in tasks:
                 service.cancel(task)
             self._emptied()
-        if not passed.to_events():
+        if not passed.to_events() or not passed.to_sockets():
             raise Failed("no event came of the stream")
         return passed
 
@@ -125,6 +128,7 @@ def queued(settings: Settings, client: AdminClient) -> int:
 def _rows(name: str, rounds: Sequence[Passed], goal: Goal | None) -> list[Row]:
     return [
         _row(f"events, {name}", [passed.to_events() for passed in rounds], goal),
+        _row(f"events at a WebSocket, {name}", [passed.to_sockets() for passed in rounds]),
         _row(f"tracks, {name}", [passed.whole() for passed in rounds]),
         _row(f"of it to detections, {name}", [passed.to_detections() for passed in rounds]),
         _row(f"of it to tracks, {name}", [passed.to_tracks() for passed in rounds]),
@@ -155,6 +159,7 @@ def _shown(delays: Sequence[int]) -> str:
 BENCHMARK = Benchmark(
     "latency",
     "A file at its own pace on the whole stack, at half of the raw loop's frames/s: from a frame's publishing to its "
-    "tracks, and to each event that it decided; alone and beside a backlog of tasks, in turn.",
+    "tracks, to each event that it decided, and to a client of the event channel; alone and beside a backlog of tasks, "
+    "in turn.",
     run,
 )

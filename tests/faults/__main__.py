@@ -21,9 +21,10 @@ from tests.conftest import ROOT
 from tests.faults import report, special
 from tests.faults.campaign import Campaign, Figures
 from tests.faults.faults import Fault, catalogue
-from tests.faults.load import LONG_STREAMS, Service
+from tests.faults.load import CARS, LONG_STREAMS, WATCHED_S, Service, camera
 from tests.faults.memory import Peaks
 from tests.faults.rig import standing
+from tests.fixtures_cameras import packets_file, rtsp_camera
 
 KILLS = 20
 OTHERS = 3
@@ -111,9 +112,12 @@ class Progress:
 
 def _rounds(folder: Path, shared: Path, dealt: list[Fault], progress: Progress) -> None:
     """Rounds until the deck is empty or the time is over."""
-    with standing(folder) as rig, progress.peaks.watching(rig):
+    folder.mkdir(parents=True)
+    packets = packets_file(shared / CARS, folder / "cars")
+    with rtsp_camera(packets) as shown, standing(folder, camera=shown) as rig, progress.peaks.watching(rig):
         service = Service(rig.url, shared)
-        campaign = Campaign(rig, service, progress.chosen.seed, say, streams=LONG_STREAMS)
+        streams = (*LONG_STREAMS, camera(shown.url, WATCHED_S))
+        campaign = Campaign(rig, service, progress.chosen.seed, say, streams=streams)
         campaign.figures = progress.figures
         campaign.prepare()
         end = time.monotonic() + progress.chosen.minutes * 60

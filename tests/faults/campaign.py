@@ -19,7 +19,7 @@ from core.messages import FrameDetections, FrameTracks, RunBegin, RunEnd, decode
 from core.settings import Settings
 from core.topics import Topics
 from streams_proc.stage import Record
-from tests.faults.faults import Fault, stands
+from tests.faults.faults import RECOVERY_S, Fault, stands
 from tests.faults.load import STREAMS, TASKS, Clip, Service, until
 from tests.faults.pulse import Offsets, Pulse
 from tests.faults.rig import Rig
@@ -30,8 +30,10 @@ from warehouse.migrate import migrate
 
 PATIENCE_S = 90.0
 SETTLE_S = 240.0
-RECOVERY_S = 15.0
 LEDGER_S = 1.0
+ENDED = ("done", "stop")
+"""How a stream ends: its file at its end, a camera when it is stopped."""
+
 ALL_LEDGERS_EVERY = 15
 """Looks: in between, those of runs that have ended are not asked for again, which would be most of the load."""
 
@@ -163,6 +165,8 @@ class Campaign:
                     self._submit(batch)
             until(lambda: stands(self._rig), "every process runs")
             self._finished(list(batch))
+            for stream in (stream for stream, clip in live.items() if clip.endless):
+                self._service.stop(stream)
             self._ended(list(live))
         finally:
             ended.set()
@@ -228,7 +232,7 @@ class Campaign:
         def over() -> bool:
             ledgers = self._service.ledgers(streams)
             return len(ledgers) >= len(streams) and all(
-                ledger["finished"] and ledger["state"] == "done" and not ledger["in_flight"] for ledger in ledgers
+                ledger["finished"] and ledger["state"] in ENDED and not ledger["in_flight"] for ledger in ledgers
             )
 
         until(over, f"streams {streams} have ended", SETTLE_S)

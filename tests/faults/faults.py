@@ -19,6 +19,8 @@ BEYOND_INGEST_S = 13.0
 """The ingest hosts' group lets a member be silent for longer."""
 
 CUT_S = 8.0
+SILENT_S = 20.0
+RECOVERY_S = 15.0
 GONE_S = 60.0
 Action = Callable[[Rig, random.Random], bool]
 
@@ -44,7 +46,7 @@ class Fault:
     weight: int = 1
 
 
-def killed(process: str, limit_s: float = 15.0, weight: int = 4) -> Fault:
+def killed(process: str, limit_s: float = RECOVERY_S, weight: int = 4) -> Fault:
     """`kill -9` of a process; the supervisor starts it again."""
 
     def act(rig: Rig, _: random.Random) -> bool:
@@ -107,6 +109,30 @@ def two_more(stage: str) -> Fault:
     return Fault(f"two {stage} workers added and removed", stage, act, weight=2)
 
 
+def _host_gone(rig: Rig, chance: random.Random) -> bool:
+    """One that nothing starts again, so that its streams must move."""
+    host = rig.worker("ingest", 70 + chance.randrange(10_000))
+    time.sleep(12.0)
+    host.kill()
+    host.wait()
+    return True
+
+
+def camera_told(what: str, words: str, after: str | None = None, seconds: float = 0.0) -> Fault:
+    """A camera that misbehaves, and then not any more."""
+
+    def act(rig: Rig, _: random.Random) -> bool:
+        if rig.camera is None:
+            return False
+        rig.camera.tell(words)
+        if after is not None:
+            time.sleep(seconds)
+            rig.camera.tell(after)
+        return True
+
+    return Fault(f"camera {what}", "reader", act, RECOVERY_S, weight=2)
+
+
 def _models_gone(rig: Rig, _: random.Random) -> bool:
     until = time.monotonic() + GONE_S
     while time.monotonic() < until:
@@ -164,6 +190,9 @@ def catalogue() -> tuple[Fault, ...]:
         slowed("clickhouse", "sink-clickhouse"),
         *(two_more(stage) for stage in ("ingest", "detect", "analyse", "sink-clickhouse", "sink-lancedb")),
         Fault("broker restarted (SIGTERM)", "kafka", _broker_restarts, weight=2),
+        Fault("one of two ingest hosts gone", "reader", _host_gone, RECOVERY_S, weight=2),
+        camera_told("drops every connection", "drop"),
+        camera_told(f"silent for {SILENT_S:.0f} s", "stall", "go", SILENT_S),
         Fault(f"model server gone {GONE_S:.0f} s", "models", _models_gone, rare=True),
         Fault("SIGKILL of everything, then up (power cut)", "all", _power_cut, rare=True),
         Fault("down, then up", "all", _down_and_up, rare=True),

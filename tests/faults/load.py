@@ -26,9 +26,10 @@ class Clip:
     """A video and how it is analysed.
 
     Attributes:
+        file: below the folder of test data; or a camera's address.
         fps: 0: every frame.
         parameters: of `object_detection`.
-        seconds: how long it plays once; 0 where nobody asks.
+        seconds: how long it plays once, or a camera is watched; 0 where nobody asks.
         times: played so often in a row, as one file.
     """
 
@@ -38,6 +39,11 @@ class Clip:
     analytics: tuple[str, ...] = ("object_detection",)
     seconds: float = 0.0
     times: int = 1
+
+    @property
+    def endless(self) -> bool:
+        """Whether it is a camera, which goes on until it is stopped."""
+        return "://" in self.file
 
     @property
     def lasts_s(self) -> float:
@@ -75,19 +81,27 @@ class Clip:
 
 
 ANY = (("labels", "any"),)
+CARS = "data/videos/intel/car-detection.mp4"
 TASKS = (
-    Clip("data/videos/intel/car-detection.mp4", parameters=ANY),
+    Clip(CARS, parameters=ANY),
     Clip("data/videos/intel/preview/person-bicycle-car-detection.gif"),
     Clip("data/videos/intel/preview/worker-zone-detection.gif", analytics=("object_detection", "people_count")),
 )
 STREAMS = (
-    Clip("data/videos/intel/car-detection.mp4", fps=5.0, parameters=ANY, seconds=30.2),
+    Clip(CARS, fps=5.0, parameters=ANY, seconds=30.2),
     Clip("data/videos/intel/bottle-detection.mp4", fps=5.0, parameters=ANY, seconds=39.8),
     Clip("data/videos/iscc/demo.mkv", fps=5.0, parameters=ANY, seconds=60.1),
 )
 LONG_STREAMS = tuple(replace(clip, fps=2.0, times=times) for clip, times in zip(STREAMS, (12, 9, 6), strict=True))
 """For some six minutes, so that a round has many faults, and at a third of what two cores can do: what an outage has
 held up is caught up with in what is left above the streams themselves, beside the tasks and the suite."""
+WATCHED_S = 360.0
+"""For as long as they play, a camera."""
+
+
+def camera(url: str, seconds: float) -> Clip:
+    """A camera that shows cars, watched for so long."""
+    return Clip(url, fps=2.0, parameters=ANY, seconds=seconds)
 
 
 def played(file: Path, times: int, folder: Path) -> Path:
@@ -124,8 +138,13 @@ class Service:
 
     def watch(self, clip: Clip) -> StreamId:
         """Begin a stream."""
-        answer = self._insist(partial(self._http.post, "/query/v1/streams", json=clip.stream(self.upload(clip))))
+        url = clip.file if clip.endless else self.upload(clip)
+        answer = self._insist(partial(self._http.post, "/query/v1/streams", json=clip.stream(url)))
         return StreamId(UUID(answer.json()["stream_id"]))
+
+    def stop(self, stream: StreamId) -> None:
+        """End a stream's run; what it left stays."""
+        self._insist(partial(self._http.patch, f"/2/streams/{stream}", params={"action": "stop"}))
 
     def task(self, task: StreamId) -> dict[str, Any]:
         """How far it is."""

@@ -21,6 +21,7 @@ from infra.stack.places import Places
 from infra.stack.supervisor import Running, StoppedAnswering, Supervisor
 from tests.conftest import PARTS, ROOT, free_ports, sightline, stack_env, stack_settings
 from tests.faults.proxy import Proxies, Wire
+from tests.fixtures_cameras import RtspCamera
 
 WORKERS = ("control", "detect", "analyse", "sink-clickhouse", "sink-lancedb", "sink-media", "notify", "ingest", "query")
 SERVERS = ("kafka", "clickhouse", "models")
@@ -37,9 +38,13 @@ class Rig:
     Attributes:
         settings: as a client outside the stack needs them.
         proxies: to ``kafka``, ``clickhouse`` and ``models``.
+        camera: that it may watch, and that can be told to misbehave.
     """
 
-    def __init__(self, folder: Path, *, kafka_dir: Path | None = None, clock: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, kafka_dir: Path | None = None, clock: bool = False, camera: RtspCamera | None = None
+    ) -> None:
+        self.camera = camera
         fetch_all(Settings(data_dir=PARTS), lambda _: None)
         base = stack_settings(folder / "stack", Settings(data_dir=PARTS).models_dir)
         kafka, clickhouse, models = free_ports(3)
@@ -172,14 +177,16 @@ class Rig:
 
 
 @contextmanager
-def standing(folder: Path, *, kafka_dir: Path | None = None, clock: bool = False) -> Iterator[Rig]:
+def standing(
+    folder: Path, *, kafka_dir: Path | None = None, clock: bool = False, camera: RtspCamera | None = None
+) -> Iterator[Rig]:
     """A stack that is up within the block.
 
     Args:
         kafka_dir: where the broker keeps its log; default: with the rest.
         clock: whether the workers' wall clock can be set.
     """
-    rig = Rig(folder, kafka_dir=kafka_dir, clock=clock)
+    rig = Rig(folder, kafka_dir=kafka_dir, clock=clock, camera=camera)
     rig.proxies.start()
     try:
         rig.up()

@@ -70,9 +70,9 @@ class RtspCamera:
 
 
 @contextmanager
-def rtsp_camera(*packets: Path) -> Iterator[RtspCamera]:
-    """A camera with these settings, showing the first one."""
-    command = [SYSTEM_PYTHON, str(SERVER), *map(str, packets)]
+def rtsp_camera(*packets: Path, options: Sequence[str] = ()) -> Iterator[RtspCamera]:
+    """A camera with these settings, showing the first one; `options` are those of `rtsp_server.py`."""
+    command = [SYSTEM_PYTHON, str(SERVER), *options, *map(str, packets)]
     # without this project's Python in its way
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COVERAGE", "VIRTUAL"))}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:

@@ -1,8 +1,11 @@
 """An RTSP camera: GStreamer's server, showing packets that were taken out of a file as they are, for ever.
 
-Run by the system's own Python, which has GStreamer's bindings: ``/usr/bin/python3 rtsp_server.py PACKETS...``.
-Each file of packets is one setting of the camera. It is watched at ``rtsp://127.0.0.1:PORT/camera``, each connection
-from the first packet on; the port is the first line of its output. It does what the lines of its input say:
+Run by the system's own Python, which has GStreamer's bindings:
+``/usr/bin/python3 rtsp_server.py [--user NAME:PASSWORD [--basic]] [--tls CERTIFICATE] PACKETS...``.
+Each file of packets is one setting of the camera; it may ask who watches (by digest, as cameras do, unless told
+otherwise), and speak TLS with a certificate and key in one file. It is watched at
+``rtsp://127.0.0.1:PORT/camera``, each connection from the first packet on; the port is the first line of its output.
+It does what the lines of its input say:
 
     drop           close every connection
     every N        and again each N seconds
@@ -17,6 +20,7 @@ H.264 with start codes.
 
 from __future__ import annotations
 
+import argparse
 import struct
 import sys
 import threading
@@ -26,8 +30,9 @@ from typing import Any
 import gi
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 LAUNCH = (
     "( appsrc name=frames is-live=true format=time "
@@ -159,14 +164,49 @@ class Orders(threading.Thread):
         return True
 
 
-def main(files: list[str]) -> None:
+ROLE = "viewer"
+
+
+def guard(asked: argparse.Namespace, factory: Factory) -> Any:
+    """Who may watch, and by which means."""
+    auth = GstRtspServer.RTSPAuth()
+    allowed = GstRtspServer.RTSPPermissions()
+    viewer = GstRtspServer.RTSPToken()
+    viewer.set_string("media.factory.role", ROLE)
+    for right in ("access", "construct"):
+        allowed.add_permission_for_role(ROLE, f"media.factory.{right}", True)
+    if asked.user:
+        name, _, password = asked.user.partition(":")
+        if asked.basic:
+            auth.add_basic(GstRtspServer.RTSPAuth.make_basic(name, password), viewer)
+        else:
+            auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+            auth.add_digest(name, password, viewer)
+    else:
+        auth.set_default_token(viewer)
+    if asked.tls:
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(asked.tls))
+    factory.set_permissions(allowed)
+    return auth
+
+
+def main() -> None:
     """Serve until the input ends."""
+    parser = argparse.ArgumentParser(prog="rtsp_server.py")
+    parser.add_argument("--user", default="")
+    parser.add_argument("--basic", action="store_true")
+    parser.add_argument("--tls", default="")
+    parser.add_argument("packets", nargs="+")
+    asked = parser.parse_args()
     Gst.init(None)
-    camera = Camera([packets_of(path) for path in files])
+    camera = Camera([packets_of(path) for path in asked.packets])
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service("0")
-    server.get_mount_points().add_factory("/camera", Factory(camera))
+    factory = Factory(camera)
+    server.get_mount_points().add_factory("/camera", factory)
+    if asked.user or asked.tls:
+        server.set_auth(guard(asked, factory))
     server.attach(None)
     loop = GLib.MainLoop()
     print(server.get_bound_port(), flush=True)
@@ -175,4 +215,4 @@ def main(files: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

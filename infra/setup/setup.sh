@@ -81,6 +81,8 @@ missing_packages() {
     ls /usr/lib/*/gstreamer-1.0/libgstapp.so >/dev/null 2>&1 || echo gstreamer1.0-plugins-base
     ls /usr/lib/*/gstreamer-1.0/libgstrtp.so >/dev/null 2>&1 || echo gstreamer1.0-plugins-good
     ls /usr/lib/*/gstreamer-1.0/libgstvideoparsersbad.so >/dev/null 2>&1 || echo gstreamer1.0-plugins-bad
+    ls /usr/lib/*/gio/modules/libgiognutls.so >/dev/null 2>&1 || echo glib-networking
+    command -v openssl >/dev/null || echo openssl
     command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || echo nginx-light
 }
 

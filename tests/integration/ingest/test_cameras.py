@@ -99,6 +99,37 @@ def test_a_clip_of_the_test_data_is_shown_as_it_is(shared: Path, tmp_path: Path)
         assert len(set(shapes(source, 10))) == 1
 
 
+@pytest.mark.parametrize("way", [[], ["--basic"]], ids=["digest", "basic"])
+def test_a_camera_that_asks_who_watches_is_told(clips: Path, way: list[str]) -> None:
+    with rtsp_camera(clips / "wide", options=["--user", "viewer:s3 cret", *way]) as camera:
+        known = camera.url.replace("rtsp://", "rtsp://viewer:s3%20cret@")
+        assert shapes(opened(known), 5) == [(180, 320, 3)] * 5
+        for wrong in (camera.url, camera.url.replace("rtsp://", "rtsp://viewer:guess@")):
+            with pytest.raises(UnsupportedMedia) as refused:
+                opened(wrong)
+            assert "401" in str(refused.value)
+            assert "guess" not in str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Signed by itself, as cameras' are, and its key."""
+    folder = tmp_path_factory.mktemp("certificate")
+    asked = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=camera"]
+    subprocess.run(["openssl", "req", *asked, "-keyout", folder / "key", "-out", folder / "certificate"], check=True)
+    both = folder / "both.pem"
+    both.write_text((folder / "certificate").read_text() + (folder / "key").read_text())
+    return both
+
+
+def test_a_camera_that_speaks_tls_is_watched(clips: Path, certificate: Path) -> None:
+    secured = ["--tls", str(certificate), "--user", "viewer:secret"]
+    with rtsp_camera(clips / "wide", options=secured) as camera:
+        assert shapes(opened(camera.url.replace("rtsp://", "rtsps://viewer:secret@")), 10) == [(180, 320, 3)] * 10
+        with pytest.raises(UnsupportedMedia):
+            opened(camera.url.replace("rtsp://", "rtsp://viewer:secret@"), timeout_s=2.0)
+
+
 def test_an_rtmp_camera_is_watched(clips: Path) -> None:
     with rtmp_camera(clips / "wide.mp4") as url:
         assert shapes(opened(url), 15) == [(180, 320, 3)] * 15

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Process = Callable[[Settings, asyncio.Event, str | None], Awaitable[None]]
 MOST_RECORDS = 5000
+LINGER_S = 0.1
 MOST_TOLD = 16_384
 """Records whose callbacks may be unfinished at once."""
 
@@ -249,9 +250,9 @@ async def notify(settings: Settings, stopping: asyncio.Event, instance: str | No
 
 
 def _sink(settings: Settings, name: str, topics: tuple[str, ...], handler: Handler) -> StatelessStage:
-    """One call at a time, as large as the time it may linger lets it be."""
+    """One call at a time, with what the broker has gathered: one answer is delivered within `LINGER_S`."""
     batch = min(settings.sink.batch_rows, MOST_RECORDS)
-    return StatelessStage(name, topics, handler, batch, linger_s=settings.sink.batch_s, in_flight=1)
+    return StatelessStage(name, topics, handler, batch, linger_s=LINGER_S, gulp_s=settings.sink.batch_s, in_flight=1)
 
 
 PROCESSES: Mapping[str, Process] = {

@@ -37,8 +37,10 @@ async def work(
         instance: of this process among those of the stage on this machine, for static membership.
         beside: what else the process does.
     """
-    topics = stage.topics if isinstance(stage, StatelessStage) else (stage.topic,)
-    host = FaustHost(settings, stage.name, topics, instance)
+    if isinstance(stage, StatelessStage):
+        host = FaustHost(settings, stage.name, stage.topics, instance, stage.gulp_s)
+    else:
+        host = FaustHost(settings, stage.name, (stage.topic,), instance)
     largest = {"message.max.bytes": letter_bytes(settings.kafka)}
     with contextlib.closing(KafkaPublisher(settings.kafka, stage.name, **largest)) as publisher:
         means = Means(

@@ -38,6 +38,7 @@ def packets_file(clip: Path, to: Path) -> Path:
     """The clip's H.264 packets as they are, for `rtsp_server.py`."""
     with av.open(str(clip)) as container, to.open("wb") as out:
         stream = container.streams.video[0]
+        assert stream.time_base is not None
         filtered = BitStreamFilterContext("h264_mp4toannexb", stream)
         for packet in [*container.demux(stream), None]:
             # the demuxer's own last packet is an empty one

@@ -120,6 +120,10 @@ class Autorestart(msgspec.Struct, frozen=True, omit_defaults=True):
     delay_s: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 60.0
 
 
+FAITHFUL = Autorestart(attempts=1_000_000, delay_s=10.0)
+"""For a camera that is not given up however long it is away."""
+
+
 class StreamSpec(msgspec.Struct, frozen=True, tag_field="message", tag="stream_spec", omit_defaults=True):
     """Value of the compacted topic `streams`: what an ingest host is to run.
 

@@ -14,7 +14,7 @@ from core.clock import now_ms
 from core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from core.ids import Run
 from core.log import mask
-from core.messages import Autorestart, Gate, Source, StreamSpec
+from core.messages import Source, StreamSpec
 from core.profile import Location, StreamProfile, extra_of, profile_of
 from core.states import ENGINE
 from query_api.ports import Collaborators
@@ -82,8 +82,6 @@ class NodeStreams:
         """
         self._nodes.check(node_num)
         spec = self._definition(request.stream_address, request.stream_name, asker)
-        # a camera is looked at when something moves, and is not given up for being away
-        spec = replace(spec, gate=spec.gate or Gate(), autorestart=spec.autorestart or Autorestart())
         profile = _changed_profile(StreamProfile(), request)
         try:
             row = self._parts.control.create_stream(spec, extra_of(profile), node_num=node_num)

@@ -20,7 +20,7 @@ from core.callbacks import UnknownCallback, parse_callbacks, parse_event_policy,
 from core.clock import now_ms
 from core.errors import Conflict, InvalidInput, ModelError, NotFound
 from core.ids import Run, new_stream_id
-from core.messages import Analytic, Gate, Source, StreamSpec
+from core.messages import FAITHFUL, Analytic, Gate, Source, StreamSpec
 from core.profile import AnalyticProfile, StreamProfile, TaskProfile
 from core.settings import LOOPBACK, Settings
 from inference.cards import load_card
@@ -149,6 +149,7 @@ class Submissions:
             account_id=asker.account_id,
             request_id=asker.request_id,
             gate=_gate(request.gate),
+            autorestart=FAITHFUL if request.reconnect else None,
         )
 
     def _check_room(self) -> None:

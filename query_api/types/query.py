@@ -372,6 +372,8 @@ class StreamRequest(Struct, frozen=True, forbid_unknown_fields=True):
         realtime: a file is played at its own pace (the default for files).
         loop: a file begins again at its end.
         gate: the motion gate; true: as it is by default, false or null: every frame is looked at.
+        reconnect: a camera whose connection is lost, or that is not there, is asked again and again; false: that is
+            the run's end, or failure. A file is never asked again.
     """
 
     url: Url
@@ -384,6 +386,7 @@ class StreamRequest(Struct, frozen=True, forbid_unknown_fields=True):
     loop: bool = False
     model: Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,64}$")] | None = None
     gate: MotionGate | bool | None = True
+    reconnect: bool = True
 
 
 class StreamItem(Struct, frozen=True):

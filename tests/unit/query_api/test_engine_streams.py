@@ -10,7 +10,7 @@ import pytest
 from falcon import testing
 
 from core.ids import Run
-from core.messages import Autorestart, Gate, StreamStatus, VideoInfo
+from core.messages import FAITHFUL, Gate, StreamStatus, VideoInfo
 from core.profile import AnalyticProfile, HttpCallback, StreamProfile, extra_of, profile_of
 from core.settings import Settings
 from core.states import ENGINE
@@ -56,7 +56,7 @@ def test_a_stream_is_made_at_a_node_that_nobody_knows_yet(client: testing.TestCl
     }
     row = row_of(parts, engine_id)
     assert (row.spec.analytics, row.spec.lane, row.spec.account_id) == ((), "live", "")
-    assert (row.spec.gate, row.spec.autorestart) == (Gate(), Autorestart())
+    assert (row.spec.gate, row.spec.autorestart) == (Gate(), FAITHFUL)
     assert client.simulate_get(f"/query/v1/streams/{row.stream_id}").json["url"] == SHOWN, "one domain"
 
 

@@ -15,7 +15,7 @@ import pytest
 from falcon import testing
 
 from core.ids import Run, Seq, StreamId, TrackId
-from core.messages import Gate, IngestCounts
+from core.messages import FAITHFUL, Autorestart, Gate, IngestCounts
 from core.settings import Settings
 from query_api.services.ledger import balance
 from tests.unit.query_api.conftest import finish
@@ -241,6 +241,14 @@ def test_streams(client: testing.TestClient, parts: Parts, settings: Settings) -
     assert client.simulate_delete(path).status_code == 204
     assert client.simulate_get(path).status_code == 404
     assert client.simulate_delete(path).status_code == 404
+
+
+@pytest.mark.parametrize(("asked", "wanted"), [({}, FAITHFUL), ({"reconnect": False}, None)])
+def test_a_camera_is_not_given_up_unless_it_is_to_be(
+    client: testing.TestClient, parts: Parts, asked: dict[str, bool], wanted: Autorestart | None
+) -> None:
+    made = client.simulate_post("/query/v1/streams", json={"url": "rtsp://camera.example/1", **asked}).json
+    assert parts.control.stream(StreamId(UUID(made["stream_id"]))).spec.autorestart == wanted
 
 
 def test_a_file_is_played_at_its_own_pace(client: testing.TestClient, parts: Parts) -> None:

@@ -110,10 +110,10 @@ class StatelessStage:
         topics: what it reads; when several wait, the first goes first.
         batch: most records of one call.
         linger_s: how long a call waits to be full.
-        gulp_s: how long the broker gathers records before it answers.
         in_flight: calls at once.
         ordered: calls finish in the order in which they began; else each record by itself, in any order, so that
             one that takes long holds nobody up but the commit.
+        gulp_s: how long the broker gathers records before it answers.
     """
 
     name: str
@@ -121,9 +121,9 @@ class StatelessStage:
     handler: Handler
     batch: int
     linger_s: float = 0.0
-    gulp_s: float = 0.0
     in_flight: int = 1
     ordered: bool = True
+    gulp_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -369,7 +369,7 @@ class View(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         embedding: L2-normalised vector of the keyspace's dimension; empty when none was made.
-        jpeg: the crop, base64 in JSON.
+        jpeg: the crop, base64 in JSON; of an overview the whole picture, which may be a PNG.
         media_key: where the picture will be found in the media store.
         quality: 0..1, by which the best view of a track is chosen (score times relative size).
     """

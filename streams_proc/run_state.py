@@ -17,6 +17,7 @@ from core.settings import Analyse
 from streams_proc.analytics.analytic import Picture, Subject
 from streams_proc.analytics.people_count import SCENE
 from streams_proc.analytics.slot import Key, Slot
+from streams_proc.keeping import Keeping
 from streams_proc.tracking.boxes import Seen
 from streams_proc.tracking.follower import Followed, Follower
 from streams_proc.tracking.track import Departure, Earlier, Moment, Sighting
@@ -94,7 +95,7 @@ class RunState:
             found = slot.see(seen, pictures, self.begin.video.width, self.begin.video.height)
             events += found.events
             if found.overview is not None:
-                wanted.append(self._overview(frame, found.overview))
+                wanted.append(self._overview(frame, found.overview, found.keeping))
         self.plan.forget(d.track_id for f in followed.values() for d in f.departures)
         return Draft(_tracks(frame, kept), tuple(wanted), tuple(events))
 
@@ -194,7 +195,7 @@ class RunState:
         self.tracks_begun += 1
         return TrackId(self.tracks_begun)
 
-    def _overview(self, frame: FrameDetections, view: ViewId) -> Wanted:
+    def _overview(self, frame: FrameDetections, view: ViewId, keeping: Keeping) -> Wanted:
         return Wanted(
             stream_id=frame.stream_id,
             seq=frame.seq,
@@ -205,10 +206,11 @@ class RunState:
             label="",
             score=0.0,
             box=WHOLE,
-            media_key=media_key(frame.stream_id, frame.run, view),
+            media_key=media_key(frame.stream_id, frame.run, view, keeping.suffix),
             quality=0.0,
             lane=self.begin.spec.lane,
             embedded=False,
+            keeping=keeping,
         )
 
 

@@ -18,6 +18,7 @@ from core.errors import BadImage, BadMessage
 from core.ids import Run, Seq, StreamId, TrackId, ViewId, media_key, view_id
 from core.messages import Box, Frame, Keyspace, Lane, Place, View, decode_frames
 from inference.pictures import check
+from streams_proc.keeping import Keeping
 from streams_proc.tracking.track import Kind, Sighting
 
 CLEARLY_BETTER = 1.2
@@ -47,6 +48,7 @@ class Wanted:
 
     Attributes:
         embedded: False for the overview of a scene: a picture and nothing else.
+        keeping: how an overview is kept.
         lane: live views go first at the model server.
     """
 
@@ -63,6 +65,7 @@ class Wanted:
     quality: float
     lane: Lane
     embedded: bool = True
+    keeping: Keeping = field(default_factory=Keeping)
 
 
 @dataclass(slots=True)
@@ -223,7 +226,10 @@ class ViewTaker:
             if frame is None:
                 reasons[want.view_id] = "frame_gone"
             elif not want.embedded:
-                crops[want.view_id] = frame.jpeg
+                try:
+                    crops[want.view_id] = want.keeping.picture(frame.jpeg)
+                except ValueError:
+                    reasons[want.view_id] = "bad_frame"
             else:
                 if want.place not in pixels:
                     pixels[want.place] = _pixels(frame.jpeg)

@@ -42,12 +42,21 @@ PEOPLE_COUNT = Declaration(
             "image_retain_policy": {
                 "type": "object",
                 "properties": {
-                    "mimetype": {"enum": ["PNG", "JPEG"]},
-                    "quality": {"type": "number", "minimum": 0, "maximum": 1},
-                    "max_size": {"type": "integer", "minimum": 0},
-                    "ttl": {"type": "integer", "minimum": -1},
+                    "mimetype": {"enum": ["PNG", "JPEG"], "default": "JPEG"},
+                    "quality": {"type": "number", "minimum": 0, "maximum": 1, "description": "of a JPEG"},
+                    "max_size": {
+                        "type": "integer",
+                        "minimum": 0,
+                        "default": 0,
+                        "description": "pixels of the longer side; 0: the frame's own",
+                    },
+                    "ttl": {
+                        "type": "integer",
+                        "minimum": -1,
+                        "description": "not obeyed: the configuration of the database says how long",
+                    },
                 },
-                "description": "how the overview's picture is kept",
+                "description": "how the overview's picture is kept; as the frame is where nothing is said",
             },
         },
         **{

@@ -84,6 +84,8 @@ def properties(settings: Settings, data: Path) -> str:
         # a node that was killed may register again only after this, and one that is busy for so long is fenced
         "broker.session.timeout.ms": kafka.session_ms,
         "broker.heartbeat.interval.ms": kafka.session_ms // 10,
+        # a record of nothing, synced to the disk, twice a second by default: for nodes that watch each other
+        "metadata.max.idle.interval.ms": 5000,
         # a small heap: the cleaner would take 128 MiB of it, producers a day's worth of state
         "log.cleaner.dedupe.buffer.size": 16 * 1024**2,
         "num.network.threads": 2,

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from core.ids import Run, StreamId, TrackId, ViewId
 from core.messages import Event
+from streams_proc.keeping import Keeping
 from streams_proc.tracking.follower import Followed
 from streams_proc.tracking.rules import Rules
 from streams_proc.tracking.track import Departure, Kind, Moment
@@ -76,16 +77,21 @@ class Subject:
     begun: int = 0
 
 
+AS_IT_IS = Keeping()
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What an analytic says of a frame.
 
     Attributes:
         overview: view under which it wants the whole picture of this frame kept.
+        keeping: and how.
     """
 
     events: Sequence[Event] = ()
     overview: ViewId | None = None
+    keeping: Keeping = AS_IT_IS
 
 
 class Analytic(Protocol):

@@ -12,6 +12,7 @@ from core.ids import EventId
 from core.messages import Event, encode_json
 from streams_proc.analytics.analytic import Analytic, Found, Need, Scene, Subject
 from streams_proc.analytics.phases import ended
+from streams_proc.keeping import Keeping
 from streams_proc.state_bytes import UNREADABLE, pickled, unpickled
 from streams_proc.tracking.rules import Rules
 from streams_proc.tracking.track import Departure, Kind, Moment
@@ -47,7 +48,7 @@ class Guarded:
     def see(self, scene: Scene) -> Found:
         """Take the next frame."""
         found = self._ask(lambda analytic: _found(analytic.see(scene)), Found())
-        return Found(self._told(found.events, scene.now), found.overview)
+        return Found(self._told(found.events, scene.now), found.overview, found.keeping)
 
     def close(self, departures: Sequence[Departure], last: Moment) -> Sequence[Event]:
         """End all that is open, also what the plugin has forgotten."""
@@ -136,4 +137,6 @@ def _found(answer: Any) -> Found:
         raise TypeError(f"it has found a {type(answer).__name__}")
     if not isinstance(answer.overview, UUID | None):
         raise TypeError(f"an overview is a {type(answer.overview).__name__}")
-    return Found(list(answer.events), answer.overview)
+    if not isinstance(answer.keeping, Keeping):
+        raise TypeError(f"a way of keeping is a {type(answer.keeping).__name__}")
+    return Found(list(answer.events), answer.overview, answer.keeping)

@@ -15,6 +15,7 @@ from core.messages import Event
 from streams_proc.analytics.analytic import Found, Need, Scene, Subject
 from streams_proc.analytics.geometry import middle
 from streams_proc.analytics.phases import Ledger, ended, next_phase
+from streams_proc.keeping import Keeping
 from streams_proc.tracking.rules import Rules
 from streams_proc.tracking.track import Departure, Moment
 
@@ -88,6 +89,9 @@ class PeopleCount:
     that are not, at the last that was.
     """
 
+    _keeping = Keeping()
+    """Of a state that was kept before this could be asked for."""
+
     def __init__(self, subject: Subject, parameters: Mapping[str, Any], targets: tuple[str, ...], score: float) -> None:
         following = {**declared.OBJECT_DETECTION.defaults, **{k: v for k, v in parameters.items() if k == "min_score"}}
         self.need = Need("object", Rules.of(following, score), frozenset({PERSON}))
@@ -99,6 +103,7 @@ class PeopleCount:
         self._period = float(parameters["rate"]["period"])
         self._by_frames = parameters["rate"]["unit"] == "frame"
         self._targets = frozenset(targets)
+        self._keeping = Keeping.of(parameters.get("image_retain_policy"))
         self._counted: Moment | None = None
         self._rising: list[Moment] = []
         self._falling = 0
@@ -157,7 +162,7 @@ class PeopleCount:
         event = self._ledger.begin(scene.now, begin, label=PERSON, image=image)
         self._crowd = Crowd(event, scene.now, estimation, image)
         self._remember(self._crowd, estimation, scene)
-        return Found([self._told(self._crowd, event, estimation, scene)], view)
+        return Found([self._told(self._crowd, event, estimation, scene)], view, self._keeping)
 
     def _go_on(self, crowd: Crowd, estimation: Estimation, scene: Scene) -> Found:
         crowd.last = scene.now
@@ -168,7 +173,7 @@ class PeopleCount:
         view, image = self._overview(scene.now)
         crowd.image = image or crowd.image
         event = next_phase(crowd.told, "update", scene.now, image=crowd.image)
-        return Found([self._told(crowd, event, estimation, scene)], view)
+        return Found([self._told(crowd, event, estimation, scene)], view, self._keeping)
 
     def _finish(self, crowd: Crowd, now: Moment) -> Found:
         self._crowd = None
@@ -184,7 +189,7 @@ class PeopleCount:
             return None, None
         who = self._subject
         view = view_id(who.stream_id, who.run, SCENE, now.seq, f"overview/{who.analytic_index}")
-        return view, media_key(who.stream_id, who.run, view)
+        return view, media_key(who.stream_id, who.run, view, self._keeping.suffix)
 
     def _told(self, crowd: Crowd, event: Event, estimation: Estimation, scene: Scene) -> Event:
         data: dict[str, Any] = {"people_count": len(estimation.points)}

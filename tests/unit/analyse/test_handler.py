@@ -169,6 +169,17 @@ def test_an_overview_is_the_whole_frame_without_an_embedding() -> None:
     assert bench.embedder.calls == []
 
 
+def test_an_overview_is_kept_as_its_analytic_asks() -> None:
+    bench = Bench()
+    policy = {"people_count_threshold": 0, "image_retain_policy": {"mimetype": "PNG", "max_size": 100}}
+    rows: list[Row] = [[("person", 0.8, at(0.1))]] * 4
+    outcomes = bench.give(whole_run(rows, Analytic("people_count", policy, ("overview",))))
+    (view,) = [v for f in tracks_of(outcomes) for v in f.views]
+    assert view.jpeg.startswith(b"\x89PNG")
+    assert view.media_key.endswith(".png")
+    assert {event.image for event in events_of(outcomes)} == {view.media_key}
+
+
 def test_a_frame_that_is_gone_costs_its_view_only() -> None:
     bench = Bench()
     bench.frames.gone = set(range(100))

@@ -81,6 +81,9 @@ class Reader:
                 "queue.buffering.max.kbytes": PRODUCER_KB,
                 "delivery.timeout.ms": 0,
                 "enable.gapless.guarantee": True,
+                # frames of one stream come one by one: nothing is gained by gathering them, and what waits here when
+                # the machine stands still is sent when it wakes, before the lease is looked at
+                **({"linger.ms": 0} if live else {}),
             },
         )
 

@@ -40,14 +40,13 @@ def packets_file(clip: Path, to: Path) -> Path:
         stream = container.streams.video[0]
         assert stream.time_base is not None
         filtered = BitStreamFilterContext("h264_mp4toannexb", stream)
-        for packet in [*container.demux(stream), None]:
-            # the demuxer's own last packet is an empty one
-            for part in filtered.filter(packet if packet is None or packet.size else None):
+        # the demuxer's own last packet is an empty one; what the filter has taken is empty too
+        whole = (packet for packet in container.demux(stream) if packet.size)
+        for packet in [*whole, None]:
+            for part in filtered.filter(packet):
                 if part.pts is not None:
                     data, moment = bytes(part), part.pts * stream.time_base
                     out.write(struct.pack(">qI", round(moment * 1_000_000_000), len(data)) + data)
-            if packet is not None and not packet.size:
-                break
     return to
 
 

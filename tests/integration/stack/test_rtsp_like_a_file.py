@@ -25,7 +25,7 @@ ROUNDS = int(os.environ.get("SIGHTLINE_CAMERA_ROUNDS", "2"))
 """How often the camera shows the clip; the promise is held with ten, which take five minutes."""
 
 ANALYSED_S = 0.24
-"""The clip has a frame every 80 ms, so of five a second some are analysed 160 ms after the one before and some 240 ms."""
+"""The clip has a frame every 80 ms: of five a second some are analysed 160 ms after the one before, some 240."""
 
 JITTER_S = 0.03
 """Of a camera's times, which begin with the first packet that came."""

@@ -101,8 +101,8 @@ class Gate(msgspec.Struct, frozen=True, omit_defaults=True):
         masks: polygons of (x, y) in 0..1 of the upright picture, inside of which no change counts.
     """
 
-    threshold: Annotated[float, Meta(gt=0.0, le=255.0)] = 12.0
-    min_area: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.001
+    threshold: Annotated[float, Meta(gt=0.0, le=255.0)] = 25.0
+    min_area: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.002
     recheck_s: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 10.0
     masks: tuple[tuple[tuple[float, float], ...], ...] = ()
 

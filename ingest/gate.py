@@ -6,8 +6,9 @@ enough of the picture has, there is motion. Frames are let through
 
 * from the first one on, and from each with motion on, for the hold time: so a thing that comes to
   rest is seen at rest, and one that has left is seen to be gone;
-* singly, when the light has changed (most of the picture differs at once): the scene is then learned
-  anew;
+* singly, when the light has changed: most of the picture differs at once, and the scene is then learned
+  anew; or all of it is lighter or darker by the threshold, as when a camera sets its exposure, which is
+  taken over at once, as every smaller change of it is;
 * singly, when none was for the re-check interval.
 
 The decision is a matter of the frames and their times alone: the same frames, given in the same order
@@ -97,6 +98,8 @@ class MotionGate:
             counted = outside(self._gate.masks, cells.grid, self._rotation)
             self._scene = _Scene(cells.grid, counted, luma, time_s, time_s, time_s)
             return True
+        exposure = _exposure(luma - scene.reference, scene.counted, self._gate.threshold)
+        scene.reference += np.float32(exposure)
         differs = np.abs(luma - scene.reference) >= self._gate.threshold
         changed = int(np.count_nonzero(differs & scene.counted))
         least = max(1, math.ceil(self._gate.min_area * luma.size))
@@ -110,10 +113,24 @@ class MotionGate:
         scene.seen_s = time_s
         if changed >= least and not light:
             scene.moved_s = time_s
+        light = light or abs(exposure) >= self._gate.threshold
         lets = light or time_s - scene.moved_s <= self._hold_s or time_s - scene.let_s >= self._recheck_s
         if lets:
             scene.let_s = time_s
         return lets
+
+
+def _exposure(difference: NDArray[np.float32], counted: NDArray[np.bool_], threshold: float) -> float:
+    """By how much the whole picture is lighter, as when a camera sets its exposure; 0 where only a part of it is.
+
+    What fills all that is not masked is a thing, and what goes on behind masks is nobody's concern: both sides must
+    have changed by about as much.
+    """
+    seen = difference[counted]
+    if not seen.size:
+        return 0.0
+    everywhere, here = float(np.median(difference)), float(np.median(seen))
+    return here if abs(everywhere - here) < threshold / 2 else 0.0
 
 
 def hold_s(analytics: Sequence[Analytic], step_s: Fraction) -> Fraction:

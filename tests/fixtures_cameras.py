@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import socket
@@ -34,8 +35,8 @@ TICK_S = 0.1
 # -- RTSP
 
 
-def packets_file(clip: Path, to: Path) -> Path:
-    """The clip's H.264 packets as they are, for `rtsp_server.py`."""
+def packets_file(clip: Path, to: Path, seconds: float = math.inf) -> Path:
+    """The clip's H.264 packets as they are, those of its first seconds, for `rtsp_server.py`."""
     with av.open(str(clip)) as container, to.open("wb") as out:
         stream = container.streams.video[0]
         assert stream.time_base is not None
@@ -44,7 +45,7 @@ def packets_file(clip: Path, to: Path) -> Path:
         whole = (packet for packet in container.demux(stream) if packet.size)
         for packet in [*whole, None]:
             for part in filtered.filter(packet):
-                if part.pts is not None:
+                if part.pts is not None and part.pts * stream.time_base < seconds:
                     data, moment = bytes(part), part.pts * stream.time_base
                     out.write(struct.pack(">qI", round(moment * 1_000_000_000), len(data)) + data)
     return to

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -95,9 +95,26 @@ def test_a_small_thing_is_let_through_where_so_little_is_asked_for() -> None:
 
 
 def test_a_cell_has_changed_from_the_threshold_on() -> None:
-    for luma, seen in ((111, False), (112, True), (88, True), (89, False)):
+    for luma, seen in ((124, False), (125, True), (75, True), (76, False)):
         assert (50 in let(gate(), [still()] * 50 + [thing(100, size=40, luma=luma)])) is seen
     assert 50 in let(gate(threshold=3.0), [still()] * 50 + [thing(100, size=40, luma=103)])
+
+
+def brighter(planes: Sequence[Plane], by: Callable[[int], float]) -> list[Plane]:
+    """The same, the n-th of them with so much more light."""
+    return [np.clip(plane + by(n), 0, 255).astype(np.uint8) for n, plane in enumerate(planes)]
+
+
+def test_exposure_that_is_set_anew_is_no_motion() -> None:
+    scene = brighter([still()] * 120, lambda n: 20.0 * (n >= 50) - 20.0 * (n >= 80))
+    assert let(gate(), scene) == list(range(HOLD + 1)), "each step stays below the threshold"
+
+
+def test_a_thing_is_seen_while_exposure_changes() -> None:
+    scene = brighter([still()] * 50 + [thing(100, size=60)] * 5 + [still()] * 60, lambda n: 15.0 * (50 <= n < 55))
+    seen = let(gate(), scene)
+    assert set(range(50, 55 + HOLD)) <= set(seen)
+    assert seen[-1] <= 55 + HOLD + 1, "the light that went with the thing holds nothing open"
 
 
 def upright(x: float, y: float, degrees: int) -> Plane:

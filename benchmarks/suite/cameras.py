@@ -121,7 +121,7 @@ def _shares(found: Counts) -> str:
 
 @contextmanager
 def servers(bench: Bench) -> Iterator[list[str]]:
-    """Two RTSP servers, each showing its part of the street again and again; the busy one's address, the still one's."""
+    """Two RTSP servers showing a street again and again, with cars and without; their addresses."""
     with ExitStack() as kept:
         urls = []
         for name, seconds in (("busy", math.inf), ("still", STILL_S)):
@@ -250,9 +250,9 @@ def _median(looks: Sequence[Mapping[str, float]], name: str) -> float:
 
 BENCHMARK = Benchmark(
     "cameras",
-    f"RTSP cameras over TCP (GStreamer's server on this machine; one in {BUSY_EVERY} shows a street with cars, the others "
-    f"the same street empty) at {FPS:g} frames/s, {MODEL}, with the motion gate: more and more of them, until more than "
-    f"{CARRIED:.0%} of the frames are dropped or fall behind; then as many as are carried, for an hour (two minutes in "
-    "the short form).",
+    f"RTSP cameras over TCP (GStreamer's server on this machine; one in {BUSY_EVERY} shows a street with cars, the "
+    f"others the same street empty) at {FPS:g} frames/s, {MODEL}, with the motion gate: more and more of them, until "
+    f"more than {CARRIED:.0%} of the frames are dropped or fall behind; then as many as are carried, for an hour (two "
+    "minutes in the short form).",
     run,
 )

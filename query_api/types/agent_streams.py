@@ -11,7 +11,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from core.messages import Day
+from core.messages import Day, Gate
 from core.profile import MOST_CALLBACKS, Comparison, Trigger
 from query_api.types.agent import CallbackAuthorization, CallbackParams, Flag, Pts, TimestampSource
 from query_api.types.common import Moment, Rate, Url
@@ -55,6 +55,9 @@ LogTarget: TypeAlias = Literal[
 ]
 
 
+_GATE = Gate()
+
+
 class MotionGate(Struct, frozen=True, forbid_unknown_fields=True):
     """When a frame differs enough from those before it to be analysed; a still scene then costs nothing.
 
@@ -66,9 +69,9 @@ class MotionGate(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     enable: Flag = 1
-    threshold: Annotated[float, Meta(gt=0.0, le=255.0)] = 12.0
-    min_area: Share = 0.001
-    recheck_interval: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 10.0
+    threshold: Annotated[float, Meta(gt=0.0, le=255.0)] = _GATE.threshold
+    min_area: Share = _GATE.min_area
+    recheck_interval: Annotated[float, Meta(ge=0.0, le=86_400.0)] = _GATE.recheck_s
     masks: Annotated[
         list[Annotated[list[tuple[Share, Share]], Meta(min_length=3, max_length=1000)]], Meta(max_length=100)
     ] = []

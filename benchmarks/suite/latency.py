@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
@@ -23,6 +23,7 @@ from core.kafka import admin
 from core.settings import Settings
 from core.topics import Topics
 from infra.cli.job import Options
+from infra.cli.query_service import Refused
 
 LOAD = 0.5
 BACKLOG = 1000
@@ -86,7 +87,8 @@ class Line:
                 raise Failed(f"the backlog fell to {left} frames: the tasks are too short for the round")
         finally:
             for task in tasks:
-                service.cancel(task)
+                with suppress(Refused):  # it is done
+                    service.cancel(task)
             self._emptied()
         if not passed.to_events() or not passed.to_sockets():
             raise Failed("no event came of the stream")

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import simplejpeg
+
+from inference.pictures import check
+
 LEAST_QUALITY, MOST_QUALITY = 1, 100
 
 
@@ -34,15 +38,13 @@ class Keeping:
         return "png" if self.mimetype == "PNG" else "jpg"
 
     def picture(self, jpeg: bytes) -> bytes:
-        """The frame's picture as it is to be kept. Raises ValueError for one that cannot be read."""
+        """The frame's picture as it is to be kept. Raises ValueError, BadImage for one that cannot be read."""
         if self == Keeping():
             return jpeg
         import cv2  # noqa: PLC0415  # seldom asked for
-        import numpy as np  # noqa: PLC0415
 
-        image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ValueError("the picture cannot be read")
+        check(jpeg)  # before anything is decoded: it may claim a size that no frame has
+        image = simplejpeg.decode_jpeg(jpeg, "BGR")
         longer = max(image.shape[:2])
         if 0 < self.max_size < longer:
             scale = self.max_size / longer

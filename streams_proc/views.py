@@ -228,7 +228,7 @@ class ViewTaker:
             elif not want.embedded:
                 try:
                     crops[want.view_id] = want.keeping.picture(frame.jpeg)
-                except ValueError:
+                except (ValueError, BadImage):
                     reasons[want.view_id] = "bad_frame"
             else:
                 if want.place not in pixels:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
+from core.errors import BadImage
 from streams_proc.keeping import Keeping
 
 MAGIC = {"PNG": b"\x89PNG", "JPEG": b"\xff\xd8\xff"}
@@ -53,6 +54,14 @@ def test_a_lower_quality_is_fewer_bytes() -> None:
     assert low < high
 
 
-def test_a_picture_that_cannot_be_read_cannot_be_kept_otherwise() -> None:
-    with pytest.raises(ValueError, match="cannot be read"):
-        Keeping.of({"mimetype": "PNG"}).picture(b"no picture")
+@pytest.mark.parametrize("data", [b"no picture", picture()[:200], b""])
+def test_a_picture_that_cannot_be_read_cannot_be_kept_otherwise(data: bytes) -> None:
+    with pytest.raises((ValueError, BadImage)):
+        Keeping.of({"mimetype": "PNG"}).picture(data)
+
+
+def test_a_picture_that_claims_to_be_huge_is_not_decoded() -> None:
+    jpeg = picture()
+    at = jpeg.index(b"\xff\xc0") + 5
+    with pytest.raises(BadImage):
+        Keeping.of({"max_size": 32}).picture(jpeg[:at] + b"\xff\xff\xff\xff" + jpeg[at + 4 :])

@@ -59,6 +59,7 @@ class ModelClient:
 
     def __init__(self, models: Models, breaker: Breaker, models_dir: Path, *, replicas: Replicas | None = None) -> None:
         self._deadline_s = models.deadline_s
+        self._crops = models.crops
         self._models_dir = models_dir
         self._replicas = replicas or Replicas(models.addresses, breaker)
         self._cards: dict[str, ModelCard] = {}
@@ -90,7 +91,7 @@ class ModelClient:
     ) -> list[tuple[float, ...] | BadImage]:
         """L2-normalised vector of each picture; the card says by how much a box is widened before it is cropped."""
         card = self._card(model, "embedder")
-        return await self._ask(card, images, lane, _embeddings)
+        return await self._ask(card, images, lane, _embeddings, self._crops)
 
     async def version(self, model: str) -> int:
         """Version that answered last, or would answer now."""
@@ -119,7 +120,9 @@ class ModelClient:
             raise ModelError(f"model {model} is a {card.kind}, not a {kind}")
         return card
 
-    async def _ask(self, card: ModelCard, images: Sequence[bytes], lane: Lane, parse: Parse[R]) -> list[R | BadImage]:
+    async def _ask(
+        self, card: ModelCard, images: Sequence[bytes], lane: Lane, parse: Parse[R], most: int = MOST_IMAGES
+    ) -> list[R | BadImage]:
         results: list[R | BadImage] = [BadImage("not asked yet")] * len(images)
         good = []
         for place, image in enumerate(images):
@@ -128,8 +131,9 @@ class ModelClient:
                 good.append(place)
             except BadImage as error:
                 results[place] = error
-        for part in _parts(good, images):
-            answers = await self._divide(card, [images[place] for place in part], lane, parse)
+        parts = _parts(good, images, most)
+        asked = (self._divide(card, [images[place] for place in part], lane, parse) for part in parts)
+        for part, answers in zip(parts, await asyncio.gather(*asked), strict=True):
             for place, answer in zip(part, answers, strict=True):
                 results[place] = answer
             if all(isinstance(answer, BadImage) for answer in answers):
@@ -213,13 +217,13 @@ class ModelClient:
         metrics.counter("sightline_model_requests_total").labels(model, outcome).inc()
 
 
-def _parts(places: Sequence[int], images: Sequence[bytes]) -> list[list[int]]:
-    """`places` in runs that one call can carry."""
+def _parts(places: Sequence[int], images: Sequence[bytes], most: int) -> list[list[int]]:
+    """`places` in runs of at most `most` that one call can carry."""
     parts: list[list[int]] = []
     size = 0
     for place in places:
         size += len(images[place])
-        if not parts or len(parts[-1]) == MOST_IMAGES or size > MOST_BYTES:
+        if not parts or len(parts[-1]) == most or size > MOST_BYTES:
             parts.append([])
             size = len(images[place])
         parts[-1].append(place)

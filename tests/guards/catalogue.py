@@ -417,10 +417,10 @@ READING = (
     Guard(
         "live goes before batch",
         "a backlog of jobs delays cameras",
-        "streams_proc/gather.py",
-        "for waiting in self._waiting.values():",
-        "for waiting in reversed(self._waiting.values()):",
-        ("tests/unit/streams_proc/test_gather.py::test_the_first_topic_goes_first_and_each_keeps_its_order",),
+        "streams_proc/detect.py",
+        "        apart=True,\n",
+        "",
+        ("tests/unit/streams_proc/test_detect.py::test_a_live_frame_waits_behind_no_call_of_a_task",),
     ),
 )
 
@@ -463,8 +463,8 @@ CUTS_WITHOUT_STATE = (
         "the answer that comes first is published first, and a stream's order is lost",
         "streams_proc/stateless.py",
         "            outcomes = await call\n",
-        "            if not call.done() and not self._begun.empty():\n"
-        "                self._begun.put_nowait(begun)\n"
+        "            if not call.done() and not course.begun.empty():\n"
+        "                course.begun.put_nowait(begun)\n"
         "                await asyncio.sleep(0)\n"
         "                continue\n"
         "            outcomes = await call\n",

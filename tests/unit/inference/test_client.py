@@ -62,7 +62,8 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def client(models_dir: Path, *servers: FakeServer) -> ModelClient:
-    return ModelClient(Models(), Breaker(), models_dir, replicas=replicas(*servers))
+    models = Models(crops=module.MOST_IMAGES)
+    return ModelClient(models, Breaker(), models_dir, replicas=replicas(*servers))
 
 
 def embed(models_dir: Path, server: FakeServer, images: Sequence[bytes]) -> list[tuple[float, ...] | BadImage]:
@@ -140,6 +141,14 @@ def test_no_server_is_unavailable(models_dir: Path) -> None:
     server = FakeServer(refusing(*[grpc.StatusCode.UNAVAILABLE] * 99, then=embedding))
     with pytest.raises(ModelUnavailable):
         embed(models_dir, server, [jpeg(1)])
+
+
+def test_crops_are_asked_about_a_few_at_a_time(models_dir: Path) -> None:
+    server = FakeServer(embedding)
+    images = [jpeg(n) for n in range(7)]
+    few = ModelClient(Models(crops=3), Breaker(), models_dir, replicas=replicas(server))
+    assert numbers(asyncio.run(few.embed("e", images))) == [float(n) for n in range(7)]
+    assert sorted(len(part) for part in server.asked) == [1, 3, 3]
 
 
 def test_large_requests_are_parted(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,7 +181,6 @@ class ModelClient:
                 try:
                     return parse(await self._predict(card, [image], lane, alone=True), 1)[0]
                 except _Deadly:
-                    await self._prove(card)
                     return BadImage("the model server died of it again and again")
                 except grpc.RpcError as error:
                     if error.code() not in _ABOUT_INPUT:

@@ -415,6 +415,25 @@ READING = (
         ("tests/unit/streams_proc/test_gather.py::test_bytes_that_wait_are_bounded_topic_by_topic",),
     ),
     Guard(
+        "files leave cameras room at the model server",
+        "a live frame waits for every batch that runs",
+        "inference/server/gate.py",
+        "            room = min(room, self._running - self._kept - self._not_urgent)\n",
+        "            room = min(room, self._running)\n",
+        ("tests/unit/inference/test_gate.py::test_while_cameras_ask_files_leave_them_room",),
+    ),
+    Guard(
+        "a picture that kills model servers is found",
+        "every server dies of it, and the line stands still for ever",
+        "inference/client.py",
+        "                    self._suspects.died(images, alone=alone)\n",
+        "                    pass\n",
+        (
+            "tests/unit/inference/test_client.py::"
+            "test_a_picture_that_servers_die_of_is_bad_and_takes_no_other_down_with_it",
+        ),
+    ),
+    Guard(
         "live goes before batch",
         "a backlog of jobs delays cameras",
         "streams_proc/detect.py",

@@ -31,7 +31,7 @@ class Dying(PredictionServiceServicer):  # type: ignore[misc]  # generated witho
     def __init__(self, deadly: int) -> None:
         self._deadly = deadly
 
-    def Predict(self, request: PredictRequest, _: Any) -> PredictResponse:  # noqa: N802  # gRPC's name
+    def Predict(self, request: PredictRequest, _: Any) -> PredictResponse:  # gRPC's name
         (tensor,) = request.inputs.values()
         sums = [zlib.crc32(image) for image in tensor.string_val]
         time.sleep(TAKES_S)

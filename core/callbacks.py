@@ -1,4 +1,4 @@
-"""Callbacks as a request says them: read and checked where they enter, and shown again without their secrets.
+"""Callbacks as a request says them: read and checked where they enter.
 
 Each is an object with a `type`; what else it has is said by the structs below, in the words of the agent surface.
 Addresses are checked here so that whoever asks hears of a wrong one, and again whenever a callback is made.
@@ -16,7 +16,6 @@ from msgspec import Meta, Struct
 
 from core.addresses import Policy, Resolver, check_callback_url, resolve, system_resolver
 from core.errors import Forbidden, InvalidInput
-from core.log import mask
 from core.profile import (
     MOST_CALLBACKS,
     BasicAuthorization,
@@ -33,7 +32,6 @@ from core.profile import (
 )
 from core.settings import Settings
 
-HIDDEN = "***"
 ON_STREAMS = ("http", "luna-kafka", "luna-ws-notification")
 ON_TASKS = ("http", "telegram")
 MOST_SERVERS = 10
@@ -62,7 +60,6 @@ _HEADER_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20-\x7e]{0,4094}[\x21-\x7e])?)?
 _SERVER = re.compile(r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253}):[0-9]{1,5}")
 _AT = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
 _NAMED = re.compile(r"^Object (?P<what>contains unknown|missing required) field `(?P<name>[^`]*)`")
-_QUERY_VALUE = re.compile(r"(?P<name>[?&][^=&#]+=)[^&#]+")
 
 Flag = Literal[0, 1]
 Word = Annotated[str, Meta(max_length=256)]
@@ -176,31 +173,6 @@ def parse_event_policy(raw: Mapping[str, Any] | None, field: str) -> EventPolicy
         return None
     read = _converted(raw, _Policy, field)
     return EventPolicy(read.trigger, read.interval, read.min_duration)
-
-
-def shown(callback: Callback | TaskCallback) -> dict[str, Any]:
-    """A callback in the words in which it was asked for, secrets as ``***``.
-
-    Values of headers and of a URL's query may be secrets, so none of them is shown.
-    """
-    common = {"enable": int(callback.enable), "conditions": list(msgspec.to_builtins(callback.conditions))}
-    match callback:
-        case HttpCallback():
-            return {"type": "http", **common, **_http_shown(callback)}
-        case KafkaCallback():
-            login = {"username": callback.username, "password": HIDDEN} if callback.username else {}
-            where = {"servers": callback.servers, "topic": callback.topic, "protocol": callback.protocol}
-            return {"type": "luna-kafka", **common, **where, **login}
-        case WebSocketCallback():
-            return {"type": "luna-ws-notification", **common}
-        case TelegramCallback():
-            told = {"token": HIDDEN, "chat_id": callback.chat_id, "params": {"timeout": _number(callback.timeout_s)}}
-            return {"type": "telegram", **common, **told}
-
-
-def shown_url(url: str) -> str:
-    """A callback's URL without what may be secret in it."""
-    return _QUERY_VALUE.sub(rf"\g<name>{HIDDEN}", mask(url))
 
 
 def broker_addresses(servers: str, settings: Settings, resolver: Resolver = system_resolver) -> tuple[str, ...]:
@@ -344,22 +316,3 @@ def _converted(raw: Mapping[str, Any], kind: type[T], field: str) -> T:
             path = f"{path}.{named['name']}"
             said = "it is required" if named["what"].startswith("missing") else "there is no such field"
         raise InvalidInput(said, f"{field}.{path.strip('.')}".rstrip(".")) from error
-
-
-def _http_shown(callback: HttpCallback) -> dict[str, Any]:
-    told: dict[str, Any] = {"url": shown_url(callback.url)}
-    if callback.authorization is not None:
-        told["authorization"] = {"type": "basic", "login": callback.authorization.login, "password": HIDDEN}
-    told["params"] = {
-        "timeout": _number(callback.timeout_s),
-        "content_type": callback.content_type,
-        "headers": dict.fromkeys(callback.headers, HIDDEN),
-    }
-    if callback.secret:
-        told["secret"] = HIDDEN
-    return told
-
-
-def _number(seconds: float) -> int | float:
-    """Whole seconds without a point, as they are mostly given."""
-    return int(seconds) if seconds == int(seconds) else seconds

@@ -115,6 +115,7 @@ class Models(Section):
     face_embedder: str = "faceres"
     embedder: str = "appearance"
     deadline_s: Seconds = 30.0
+    crops: Count = Field(4, description="pictures of one request for embeddings; while a large one runs cameras wait")
     threads: int = Field(0, ge=0, description="of TensorFlow in the local server; 0: one per core")
     bfloat16: Literal["auto", "on", "off"] = Field("auto", description="mixed precision where the CPU has it")
 

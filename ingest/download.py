@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,14 +14,19 @@ from core.settings import Settings
 from ingest.http_client import HttpClient
 
 CHUNK = 1024 * 1024
+LEAST = 64 * 1024
+"""Who fetches is alive when at least so many more bytes have come: a server that drips is given up."""
 
 
-def fetched(url: str, spool: Path, settings: Settings) -> Path:
+def fetched(url: str, spool: Path, settings: Settings, wait: Callable[[float], object] = time.sleep) -> Path:
     """The file at `url`, at `spool`; fetched now unless it is there.
+
+    Args:
+        wait: called with 0 as more comes; False when nobody wants to wait any longer.
 
     Raises:
         InvalidInput, Forbidden: the address is refused.
-        UnsupportedMedia: the server refuses or breaks off.
+        UnsupportedMedia: the server refuses or breaks off, or nobody wants it any more.
         LimitExceeded: more than `media.max_upload_bytes`.
         StoreUnavailable: there is no room for it now; the task waits for some.
     """
@@ -30,7 +36,7 @@ def fetched(url: str, spool: Path, settings: Settings) -> Path:
     try:
         with _room(spool):
             spool.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(url, part, settings)
+        _fetch(url, part, settings, wait)
         with _room(spool):
             part.replace(spool)
     finally:
@@ -47,13 +53,13 @@ def _room(path: Path) -> Iterator[None]:
         raise StoreUnavailable(f"{path.parent} takes no file: {error.strerror}") from error
 
 
-def _fetch(url: str, part: Path, settings: Settings) -> None:
+def _fetch(url: str, part: Path, settings: Settings, wait: Callable[[float], object]) -> None:
     limit = settings.media.max_upload_bytes
     body = HttpClient(Policy.of("video", settings), settings.ingest).get(url)
     try:
         if body.length is not None and body.length > limit:
             raise LimitExceeded(f"{mask(url)} has {body.length} bytes; {limit} are the most")
-        promised, got = body.length, 0
+        promised, got, told = body.length, 0, 0
         with part.open("wb") as file:
             while chunk := body.read(CHUNK):
                 got += len(chunk)
@@ -62,6 +68,10 @@ def _fetch(url: str, part: Path, settings: Settings) -> None:
                 with _room(part):
                     file.write(chunk)
                     file.flush()
+                if got - told >= LEAST:
+                    told = got
+                    if wait(0.0) is False:
+                        raise UnsupportedMedia(f"{mask(url)} was left after {got} bytes: nobody wants it any more")
         if promised is not None and got < promised:
             raise UnsupportedMedia(f"{mask(url)} broke off after {got} of {promised} bytes")
     except OSError as error:

@@ -46,8 +46,8 @@ from ingest.sources import forget_source, open_source
 log = get(__name__)
 Ended = Literal["done", "failure", "stop"]
 PRODUCER_KB = 32 * 1024
-BATCH_NICENESS = 5
-"""A file can wait for a camera, and for a process that starts again."""
+BATCH_NICENESS = 15
+"""A file can wait for a camera, for the model that looks at it, and for a process that starts again."""
 LIVE_SHARE = 0.9
 """Of a live partition's bound; what Kafka removes, it removes a whole segment at a time."""
 

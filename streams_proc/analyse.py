@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -74,6 +74,8 @@ class AnalyseHandler:
         try:
             taken = [self._take(record, undo) for record in records]
             wanted = [want for one in taken for want in one.wanted]
+            if self._memory.has_live:  # the frames of the partition's cameras wait for whatever is asked here
+                wanted = [replace(want, lane="live") for want in wanted]
             views = await self._views.take(wanted)
         except BaseException:
             undo.back()

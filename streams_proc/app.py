@@ -100,22 +100,15 @@ async def control(settings: Settings, stopping: asyncio.Event, instance: str | N
 async def detect(settings: Settings, stopping: asyncio.Event, instance: str | None) -> None:
     """Frames to detections, live before batch."""
     from inference.client import ModelClient
-    from streams_proc.detect import DetectHandler
+    from streams_proc.detect import DetectHandler, detect_stage
     from streams_proc.unwanted import Unwanted
 
     topics = Topics.of(settings.kafka)
     client = ModelClient(settings.models, settings.breaker, settings.models_dir)
     unwanted = Unwanted(settings.kafka)
-    stage = StatelessStage(
-        "detect",
-        (topics.frames_live, topics.frames_batch),
-        DetectHandler(client, topics, settings.models.face_detector, unwanted),
-        batch=settings.detect.batch,
-        linger_s=settings.detect.linger_ms / 1000,
-        in_flight=settings.detect.in_flight,
-    )
+    handler = DetectHandler(client, topics, settings.models.face_detector, unwanted)
     try:
-        await work(settings, stage, stopping, instance)
+        await work(settings, detect_stage(settings, handler), stopping, instance)
     finally:
         unwanted.close()
         await client.close()

@@ -23,9 +23,10 @@ from core.messages import (
     decode_frames,
     encode_json,
 )
+from core.settings import Settings
 from core.topics import Topics
 from streams_proc.outcomes import decode_each
-from streams_proc.stage import Outcome, Output, Poison, Record
+from streams_proc.stage import Handler, Outcome, Output, Poison, Record, StatelessStage
 
 DECIMALS = 5
 Objects = tuple[Detection, ...] | BadImage
@@ -132,6 +133,20 @@ class DetectHandler:
 
     def _output(self, message: FramesMessage | FrameDetections) -> Output:
         return Output(self._topics.detections, str(message.stream_id).encode(), encode_json(message))
+
+
+def detect_stage(settings: Settings, handler: Handler) -> StatelessStage:
+    """The stage; each lane has calls of its own, so that a live frame waits behind none of a task's."""
+    topics = Topics.of(settings.kafka)
+    return StatelessStage(
+        "detect",
+        (topics.frames_live, topics.frames_batch),
+        handler,
+        batch=settings.detect.batch,
+        linger_s=settings.detect.linger_ms / 1000,
+        in_flight=settings.detect.in_flight,
+        apart=True,
+    )
 
 
 async def _nothing() -> list[tuple[Face, ...] | BadImage]:

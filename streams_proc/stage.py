@@ -107,13 +107,14 @@ class StatelessStage:
 
     Attributes:
         name: of the stage, its consumer group and its metrics.
-        topics: what it reads; when several wait, the first goes first.
+        topics: what it reads.
         batch: most records of one call.
         linger_s: how long a call waits to be full.
         in_flight: calls at once.
         ordered: calls finish in the order in which they began; else each record by itself, in any order, so that
             one that takes long holds nobody up but the commit.
         gulp_s: how long the broker gathers records before it answers.
+        apart: each topic has calls of its own, `in_flight` of them, so that none waits behind another's.
     """
 
     name: str
@@ -124,6 +125,7 @@ class StatelessStage:
     in_flight: int = 1
     ordered: bool = True
     gulp_s: float = 0.0
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class PartitionWorker:
         self._stage = stage
         self._means = means
         self._key = snapshots.key_of(tp.partition, generation, writer)
-        self._gather = Gather((tp.topic,), pressure)
+        self._gather = Gather(pressure)
         self._tally = Tally()
         self._old_keys: tuple[bytes, ...] = ()
         self._since_cut = 0

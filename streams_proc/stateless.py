@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass, field
 
 from core.metrics import counter
 from streams_proc.gather import Gather, Held
@@ -13,6 +14,20 @@ from streams_proc.publish import Tally
 from streams_proc.stage import Outcome, Record, StatelessStage, TopicPartition
 
 Admitted = list[tuple[Progress, Record]]
+Begun = tuple[Admitted, asyncio.Task[list[Outcome] | None]]
+
+
+@dataclass(slots=True)
+class Course:
+    """What waits for a call, room for calls, and those that are begun; their order is kept within a course.
+
+    Attributes:
+        begun: None after the last one.
+    """
+
+    gather: Gather
+    slots: asyncio.Semaphore
+    begun: asyncio.Queue[Begun | None] = field(default_factory=asyncio.Queue)
 
 
 class StatelessLine:
@@ -24,9 +39,11 @@ class StatelessLine:
     def __init__(self, stage: StatelessStage, means: Means, pressure: Pressure) -> None:
         self._stage = stage
         self._means = means
-        self._gather = Gather(stage.topics, pressure)
-        self._slots = asyncio.Semaphore(stage.in_flight)
-        self._begun: asyncio.Queue[tuple[Admitted, asyncio.Task[list[Outcome] | None]] | None] = asyncio.Queue()
+        together = [(topic,) for topic in stage.topics] if stage.apart else [stage.topics]
+        self._courses = [Course(Gather(pressure), asyncio.Semaphore(stage.in_flight)) for _ in together]
+        self._course_of = {
+            topic: course for topics, course in zip(together, self._courses, strict=True) for topic in topics
+        }
         self._progress: dict[TopicPartition, Progress] = {}
         self._tally = Tally()
         self._since_cut = 0
@@ -36,38 +53,42 @@ class StatelessLine:
 
     def offer(self, generation: int, record: Record) -> None:
         """A record has been delivered."""
-        self._gather.put(Held(generation, record))
+        self._course_of[record.topic].gather.put(Held(generation, record))
 
     def stop(self) -> None:
         """Begin nothing more; `run` returns after what is begun has been finished and committed."""
-        self._gather.close()
+        for course in self._courses:
+            course.gather.close()
 
     async def run(self) -> None:
         """Work until `stop`. Raises what ended the line, in an exception group."""
         async with asyncio.TaskGroup() as tasks:
             timer = tasks.create_task(self._cut_by_time())
-            begin = tasks.create_task(self._begin(tasks))
-            await self._finish(tasks)
-            await begin
+            working = [
+                tasks.create_task(part(tasks, course))
+                for course in self._courses
+                for part in (self._begin, self._finish)
+            ]
+            await asyncio.wait(working)
             self._ended.set()  # no cancelling: a cut under way has taken what no other cut can take again
             await timer
             await self._cut()
 
-    async def _begin(self, tasks: asyncio.TaskGroup) -> None:
+    async def _begin(self, tasks: asyncio.TaskGroup, course: Course) -> None:
         while True:
-            await self._slots.acquire()
-            held = await self._gather.take(self._stage.batch, self._stage.linger_s)
+            await course.slots.acquire()
+            held = await course.gather.take(self._stage.batch, self._stage.linger_s)
             if held is None:
                 break
             admitted = await self._admit(held)
             if not admitted:
-                self._slots.release()
+                course.slots.release()
                 continue
             records = [record for _, record in admitted]
             generation = admitted[0][0].generation
             call = outcomes_of(self._means, self._stage.handler, records, self._stage.name, generation)
-            self._begun.put_nowait((admitted, tasks.create_task(call)))
-        self._begun.put_nowait(None)
+            course.begun.put_nowait((admitted, tasks.create_task(call)))
+        course.begun.put_nowait(None)
 
     async def _admit(self, held: list[Held]) -> Admitted:
         """The records of the generation that holds, each the next of its partition."""
@@ -88,12 +109,12 @@ class StatelessLine:
         progress = self._progress.get(tp)
         return progress is not None and progress.generation == generation
 
-    async def _finish(self, tasks: asyncio.TaskGroup) -> None:
+    async def _finish(self, tasks: asyncio.TaskGroup, course: Course) -> None:
         """In the order in which calls began, which is the records' order in every partition."""
-        while (begun := await self._begun.get()) is not None:
+        while (begun := await course.begun.get()) is not None:
             admitted, call = begun
             outcomes = await call
-            self._slots.release()
+            course.slots.release()
             if outcomes is None:
                 continue
             for (progress, record), outcome in zip(admitted, outcomes, strict=True):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from streams_proc.line import Means, Progress, outcomes_of, publish
 from streams_proc.pressure import Pressure
 from streams_proc.stage import Record, StatelessStage, TopicPartition
-from streams_proc.stateless import StatelessLine
+from streams_proc.stateless import Course, StatelessLine
 
 MOST_AHEAD = 500_000
 """Records that may be finished beyond the oldest that is not, of all partitions; only their offsets are kept."""
@@ -49,31 +49,31 @@ class UnorderedLine(StatelessLine):
         self._pressure.add(record)
         super().offer(generation, record)
 
-    async def _begin(self, tasks: asyncio.TaskGroup) -> None:
+    async def _begin(self, tasks: asyncio.TaskGroup, course: Course) -> None:
         while True:
             await self._room.wait()
-            await self._slots.acquire()
-            held = await self._gather.take(1)
+            await course.slots.acquire()
+            held = await course.gather.take(1)
             if held is None:
                 break
             admitted = await self._admit(held)
             if not admitted:
                 for _, record in held:
                     self._pressure.remove(record)
-                self._slots.release()
+                course.slots.release()
             for progress, record in admitted:
-                call = tasks.create_task(self._one(progress, record))
+                call = tasks.create_task(self._one(progress, record, course))
                 self._calls.add(call)
                 call.add_done_callback(self._calls.discard)
         self._all_begun.set()
 
-    async def _finish(self, tasks: asyncio.TaskGroup) -> None:
+    async def _finish(self, tasks: asyncio.TaskGroup, course: Course) -> None:
         """Until all that was begun is finished, and nothing more will be."""
         await self._all_begun.wait()
         while self._calls:
             await asyncio.wait(self._calls)
 
-    async def _one(self, progress: Progress, record: Record) -> None:
+    async def _one(self, progress: Progress, record: Record, course: Course) -> None:
         generation = progress.generation
         outcomes = await outcomes_of(self._means, self._stage.handler, [record], self._stage.name, generation)
         if outcomes is not None and generation == self._means.group.generation:
@@ -83,7 +83,7 @@ class UnorderedLine(StatelessLine):
             tally.settle(None)
             self._finished(progress, record)
         self._pressure.remove(record)
-        self._slots.release()
+        course.slots.release()
         self._make_room()
 
     def _finished(self, progress: Progress, record: Record) -> None:

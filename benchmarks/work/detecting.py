@@ -16,10 +16,9 @@ from core.messages import Detection, Face, Lane
 from core.settings import load
 from core.topics import Topics
 from streams_proc.assemble import work
-from streams_proc.detect import DetectHandler
+from streams_proc.detect import DetectHandler, detect_stage
 from streams_proc.quiet import say_no_more
 from streams_proc.serve import run
-from streams_proc.stage import StatelessStage
 from streams_proc.unwanted import Unwanted
 
 FOUND = tuple(Detection("car", 0.9 - 0.1 * i, (0.1 * i, 0.2, 0.1 * i + 0.1, 0.4)) for i in range(4))
@@ -55,16 +54,9 @@ async def detect(seconds: float, go: Path, stopping: asyncio.Event) -> None:
     settings = load()
     topics = Topics.of(settings.kafka)
     unwanted = Unwanted(settings.kafka)
-    stage = StatelessStage(
-        "detect",
-        (topics.frames_live, topics.frames_batch),
-        DetectHandler(Simulated(seconds, go), topics, settings.models.face_detector, unwanted),  # type: ignore[arg-type]  # none of its pictures is bad
-        batch=settings.detect.batch,
-        linger_s=settings.detect.linger_ms / 1000,
-        in_flight=settings.detect.in_flight,
-    )
+    handler = DetectHandler(Simulated(seconds, go), topics, settings.models.face_detector, unwanted)  # type: ignore[arg-type]  # none of its pictures is bad
     try:
-        await work(settings, stage, stopping)
+        await work(settings, detect_stage(settings, handler), stopping)
     finally:
         unwanted.close()
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import time
+from collections.abc import Callable
 from itertools import count
+
+URGENT = 0
+KEPT_S = 5.0
+"""Room is kept for urgent requests for so long after one of them."""
 
 
 class GateFull(Exception):
@@ -20,12 +26,20 @@ class Gate:
     Args:
         running: images inside at once; a larger single request goes in alone.
         waiting: images that may wait; beyond them `enter` raises GateFull.
+        kept: images of `running` that are kept for urgent requests while such come, so that one of them waits for
+            nothing that runs already. What is not urgent has all the room when nothing urgent comes.
     """
 
-    def __init__(self, running: int, waiting: int) -> None:
+    def __init__(
+        self, running: int, waiting: int, kept: int = 0, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._running = running
         self._waiting = waiting
+        self._kept = kept
+        self._clock = clock
+        self._urgent_at = -KEPT_S
         self._inside = 0
+        self._not_urgent = 0
         self._queued = 0
         self._order = count()
         self._heap: list[tuple[int, int, int, asyncio.Future[None]]] = []
@@ -37,8 +51,10 @@ class Gate:
 
     async def enter(self, images: int, urgency: int) -> None:
         """Wait for room; a lower `urgency` goes first. Raises GateFull at once when too many wait."""
-        if not self._heap and self._fits(images):
-            self._inside += images
+        if urgency == URGENT:
+            self._urgent_at = self._clock()
+        if (not self._heap or urgency < self._heap[0][0]) and self._fits(images, urgency):
+            self._go_in(images, urgency)
             return
         if self._queued + images > self._waiting:
             raise GateFull(f"{self._queued} images are waiting; {self._waiting} are the most")
@@ -49,29 +65,37 @@ class Gate:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.leave(images)
+                self.leave(images, urgency)
             else:
                 self._queued -= images
             self._admit()
             raise
 
-    def leave(self, images: int) -> None:
-        """Give the room back."""
+    def leave(self, images: int, urgency: int) -> None:
+        """Give the room back that `enter` gave for the same."""
         self._inside -= images
+        self._not_urgent -= images if urgency != URGENT else 0
         self._admit()
 
-    def _fits(self, images: int) -> bool:
-        return self._inside == 0 or self._inside + images <= self._running
+    def _go_in(self, images: int, urgency: int) -> None:
+        self._inside += images
+        self._not_urgent += images if urgency != URGENT else 0
+
+    def _fits(self, images: int, urgency: int) -> bool:
+        room = self._running - self._inside
+        if urgency != URGENT and self._not_urgent and self._clock() - self._urgent_at < KEPT_S:
+            room = min(room, self._running - self._kept - self._not_urgent)
+        return self._inside == 0 or images <= room
 
     def _admit(self) -> None:
         while self._heap:
-            _, _, images, turn = self._heap[0]
+            urgency, _, images, turn = self._heap[0]
             if turn.cancelled():
                 heapq.heappop(self._heap)
                 continue
-            if not self._fits(images):
+            if not self._fits(images, urgency):
                 return
             heapq.heappop(self._heap)
             self._queued -= images
-            self._inside += images
+            self._go_in(images, urgency)
             turn.set_result(None)

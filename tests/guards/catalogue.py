@@ -415,12 +415,31 @@ READING = (
         ("tests/unit/streams_proc/test_gather.py::test_bytes_that_wait_are_bounded_topic_by_topic",),
     ),
     Guard(
+        "files leave cameras room at the model server",
+        "a live frame waits for every batch that runs",
+        "inference/server/gate.py",
+        "            room = min(room, self._running - self._kept - self._not_urgent)\n",
+        "            room = min(room, self._running)\n",
+        ("tests/unit/inference/test_gate.py::test_while_cameras_ask_files_leave_them_room",),
+    ),
+    Guard(
+        "a picture that kills model servers is found",
+        "every server dies of it, and the line stands still for ever",
+        "inference/client.py",
+        "                    self._suspects.died(images, alone=alone)\n",
+        "                    pass\n",
+        (
+            "tests/unit/inference/test_client.py::"
+            "test_a_picture_that_servers_die_of_is_bad_and_takes_no_other_down_with_it",
+        ),
+    ),
+    Guard(
         "live goes before batch",
         "a backlog of jobs delays cameras",
-        "streams_proc/gather.py",
-        "for waiting in self._waiting.values():",
-        "for waiting in reversed(self._waiting.values()):",
-        ("tests/unit/streams_proc/test_gather.py::test_the_first_topic_goes_first_and_each_keeps_its_order",),
+        "streams_proc/detect.py",
+        "        apart=True,\n",
+        "",
+        ("tests/unit/streams_proc/test_detect.py::test_a_live_frame_waits_behind_no_call_of_a_task",),
     ),
 )
 
@@ -463,8 +482,8 @@ CUTS_WITHOUT_STATE = (
         "the answer that comes first is published first, and a stream's order is lost",
         "streams_proc/stateless.py",
         "            outcomes = await call\n",
-        "            if not call.done() and not self._begun.empty():\n"
-        "                self._begun.put_nowait(begun)\n"
+        "            if not call.done() and not course.begun.empty():\n"
+        "                course.begun.put_nowait(begun)\n"
         "                await asyncio.sleep(0)\n"
         "                continue\n"
         "            outcomes = await call\n",

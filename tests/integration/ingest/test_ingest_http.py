@@ -15,7 +15,7 @@ import pytest
 from core.addresses import Policy
 from core.errors import Forbidden, InvalidInput, LimitExceeded, UnsupportedMedia
 from core.settings import Settings
-from ingest.download import fetched
+from ingest.download import LEAST, fetched
 from ingest.http_client import HttpClient
 from ingest.live_source import LiveSource
 
@@ -138,6 +138,16 @@ def test_a_video_is_fetched_once_whole_or_not_at_all(server: str, folder: Path, 
         with pytest.raises(refusal):
             fetched(server + url, tmp_path / "other", limits)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["spool"], "nothing half-fetched is left"
+
+
+def test_who_fetches_says_that_more_has_come_and_leaves_when_told(server: str, folder: Path, tmp_path: Path) -> None:
+    size = (folder / "clip.mp4").stat().st_size
+    signs: list[float] = []
+    fetched(f"{server}/clip.mp4", tmp_path / "whole", settings(), signs.append)
+    assert 1 <= len(signs) <= size / LEAST
+    with pytest.raises(UnsupportedMedia, match="nobody wants it"):
+        fetched(f"{server}/clip.mp4", tmp_path / "left", settings(), lambda _: False)
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
 
 
 @pytest.mark.parametrize("path", ["/clip.mjpg", "/clip.ts", "/list.m3u8", "/master.m3u8"])

@@ -17,10 +17,9 @@ from core.messages import Detection, Face, Lane
 from core.settings import load
 from core.topics import Topics
 from streams_proc.assemble import work
-from streams_proc.detect import DetectHandler
+from streams_proc.detect import DetectHandler, detect_stage
 from streams_proc.quiet import say_no_more
 from streams_proc.serve import run
-from streams_proc.stage import StatelessStage
 
 
 class ByChecksum:
@@ -58,14 +57,7 @@ def main() -> int:
     log.configure(settings.telemetry, "detect")
     topics = Topics.of(settings.kafka)
     detector = ByChecksum(float(sys.argv[1]) if len(sys.argv) > 1 else 0.01, mended="mended" in sys.argv)
-    stage = StatelessStage(
-        "detect",
-        (topics.frames_live, topics.frames_batch),
-        DetectHandler(detector, topics, "faces"),
-        batch=settings.detect.batch,
-        linger_s=settings.detect.linger_ms / 1000,
-        in_flight=settings.detect.in_flight,
-    )
+    stage = detect_stage(settings, DetectHandler(detector, topics, "faces"))
     return run("detect", lambda stopping: work(settings, stage, stopping), say_no_more)
 
 

@@ -1,4 +1,4 @@
-"""Callbacks: read, refused by the field that is wrong, and shown without their secrets."""
+"""Callbacks: read, and refused by the field that is wrong."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import msgspec
 import pytest
 
 from core.callbacks import (
-    HIDDEN,
     UnknownCallback,
     broker_addresses,
     parse_callbacks,
     parse_event_policy,
     parse_task_callbacks,
-    shown,
 )
 from core.errors import Forbidden, InvalidInput
 from core.profile import (
@@ -213,47 +211,6 @@ WHOLE: tuple[Any, ...] = (
     WebSocketCallback(),
     TelegramCallback(SECRET, "5"),
 )
-
-
-def test_secrets_are_not_shown() -> None:
-    assert SECRET not in json.dumps([shown(each) for each in WHOLE])
-
-
-def test_what_is_shown_is_what_was_asked_for() -> None:
-    assert shown(WHOLE[0]) == {
-        "type": "http",
-        "enable": 1,
-        "conditions": [
-            {"field": "people_count", "value": 3, "is": "gt"},
-            {"field": "label", "value": "car"},
-        ],
-        "url": f"https://hooks.example/a?key={HIDDEN}&b={HIDDEN}",
-        "authorization": {"type": "basic", "login": "me", "password": HIDDEN},
-        "params": {"timeout": 2.5, "content_type": "application/msgpack", "headers": {"X-Api-Key": HIDDEN}},
-        "secret": HIDDEN,
-    }
-    assert shown(WHOLE[1]) == {
-        "type": "luna-kafka",
-        "enable": 0,
-        "conditions": [],
-        "servers": "kafka.example:1",
-        "topic": "t",
-        "protocol": "SASL_SSL",
-        "username": "me",
-        "password": HIDDEN,
-    }
-    assert shown(WHOLE[3])["params"] == {"timeout": 60}
-
-
-@pytest.mark.parametrize("callback", WHOLE, ids=lambda each: type(each).__name__)
-def test_what_is_shown_can_be_asked_for(callback: Any) -> None:
-    parser = parse_task_callbacks if isinstance(callback, TelegramCallback) else parse_callbacks
-    told = shown(callback)
-    if "token" in told:
-        told["token"] = "1:a"
-    (again,) = parser([told], "callbacks", Settings(), resolve)
-    assert type(again) is type(callback)
-    assert again.conditions == callback.conditions
 
 
 def test_a_profile_is_kept_whole() -> None:

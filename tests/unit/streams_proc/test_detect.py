@@ -25,10 +25,12 @@ from core.messages import (
     decode_detections,
     encode_frame,
 )
-from core.settings import Kafka
+from core.settings import Kafka, Settings
 from core.topics import Topics
-from streams_proc.detect import DetectHandler
+from streams_proc.detect import DetectHandler, detect_stage
 from streams_proc.stage import Outcome, Poison, Record
+from streams_proc.stateless import StatelessLine
+from tests.unit.streams_proc.stage_fakes import FakeGroup, FakeOrigin, FakePublisher, means, no_pressure, settle
 
 TOPICS = Topics.of(Kafka(prefix=""))
 STREAM = StreamId(UUID(int=7))
@@ -164,3 +166,44 @@ def test_what_was_held_back_before_a_frame_goes_on_with_it_whatever_becomes_of_i
     for one in (handler, unwanted):
         passed = [message(o) for o in asyncio.run(one.handle([on(encode_frame(each)) for each in frames]))]
         assert [(m.held, m.held_s) for m in passed if isinstance(m, FrameDetections)] == [(3, 0.3), (2, 0.2)]
+
+
+class BusyWithTasks(FakeDetector):
+    """Answers what is live at once, and tasks when `go` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+
+    async def detect(
+        self, model: str, images: Sequence[bytes], *, lane: Lane
+    ) -> list[tuple[Detection, ...] | BadImage]:
+        if lane == "batch":
+            await self.go.wait()
+        return await super().detect(model, images, lane=lane)
+
+
+def test_a_live_frame_waits_behind_no_call_of_a_task() -> None:
+    settings = Settings()
+    topics = Topics.of(settings.kafka)
+
+    async def scene() -> None:
+        detector, publisher = BusyWithTasks(), FakePublisher()
+        stage = detect_stage(settings, DetectHandler(detector, topics, "facenet"))
+        line = StatelessLine(stage, means(FakeGroup(), publisher, FakeOrigin()), no_pressure())
+        working = asyncio.create_task(line.run())
+        for offset in range(10 * stage.batch * stage.in_flight):
+            line.offer(1, on(encode_frame(frame(offset)), offset, topics.frames_batch))
+        await asyncio.sleep(2 * stage.linger_s)
+        for offset in range(stage.batch):
+            line.offer(1, on(encode_frame(frame(offset)), offset, topics.frames_live))
+        await settle()
+        places = [decode_detections(value).place for value in publisher.values(topics.detections)]  # type: ignore[union-attr]
+        assert [(place.topic, place.offset) for place in places] == [
+            (topics.frames_live, offset) for offset in range(stage.batch)
+        ]
+        detector.go.set()
+        line.stop()
+        await working
+
+    asyncio.run(scene())

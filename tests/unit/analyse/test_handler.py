@@ -139,7 +139,7 @@ def test_live_views_are_asked_for_as_live() -> None:
 def test_the_views_of_a_task_hold_up_no_camera_beside_it() -> None:
     bench = Bench()
     bench.give([begin(lane="live", stream=OTHER), begin(), frame(0, [("car", 0.8, at(0.1))])])
-    bench.give([end(stream=OTHER), frame(1, [("car", 0.8, at(0.1)), ("bus", 0.8, at(0.6))])])
+    bench.give([end(stream=OTHER), begin(run=2), frame(0, [("car", 0.8, at(0.1))], run=2)])
     assert bench.embedder.lanes == ["live", "batch"]
 
 

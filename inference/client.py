@@ -158,7 +158,11 @@ class ModelClient:
         try:
             return [*parse(await self._predict(card, images, lane), len(images))]
         except _AskAlone:
-            return [await self._alone(card, image, lane, parse) for image in images]
+            alone: list[R | BadImage] = []
+            for image in images:
+                answer = await self._alone(card, image, lane, parse)
+                alone.append(answer)
+            return alone
         except grpc.RpcError as error:
             self._outcome(card.name, error.code().name.lower())
             if error.code() not in _ABOUT_INPUT:

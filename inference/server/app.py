@@ -78,9 +78,7 @@ def _first_load(versions: Versions, settings: Settings) -> None:
 
 
 def _gate(batching: Batching) -> Gate:
-    return Gate(
-        _at_once(batching), batching.max_enqueued_batches * batching.max_batch_size, kept=batching.max_batch_size
-    )
+    return Gate(_at_once(batching), batching.max_enqueued_batches * batching.max_batch_size)
 
 
 def _at_once(batching: Batching) -> int:

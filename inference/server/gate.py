@@ -9,8 +9,8 @@ from collections.abc import Callable
 from itertools import count
 
 URGENT = 0
-KEPT_S = 5.0
-"""Room is kept for urgent requests for so long after one of them."""
+STANDING_BACK_S = 1.0
+"""What is not urgent stands back for so long after an urgent request."""
 
 
 class GateFull(Exception):
@@ -21,25 +21,21 @@ class Gate:
     """Lets requests through to the batch scheduler, in order of urgency, then of arrival.
 
     What the scheduler holds cannot be overtaken any more, so it is given no more than it can run
-    at once, and the rest waits here. All calls are made on one event loop.
+    at once, and the rest waits here. While urgent requests come, one that is not goes in only when
+    nothing else runs: an urgent one then shares the processor with a single other, or with none.
+    All calls are made on one event loop.
 
     Args:
         running: images inside at once; a larger single request goes in alone.
         waiting: images that may wait; beyond them `enter` raises GateFull.
-        kept: images of `running` that are kept for urgent requests while such come, so that one of them waits for
-            nothing that runs already. What is not urgent has all the room when nothing urgent comes.
     """
 
-    def __init__(
-        self, running: int, waiting: int, kept: int = 0, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, running: int, waiting: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._running = running
         self._waiting = waiting
-        self._kept = kept
         self._clock = clock
-        self._urgent_at = -KEPT_S
+        self._urgent_at = -STANDING_BACK_S
         self._inside = 0
-        self._not_urgent = 0
         self._queued = 0
         self._order = count()
         self._heap: list[tuple[int, int, int, asyncio.Future[None]]] = []
@@ -54,7 +50,7 @@ class Gate:
         if urgency == URGENT:
             self._urgent_at = self._clock()
         if (not self._heap or urgency < self._heap[0][0]) and self._fits(images, urgency):
-            self._go_in(images, urgency)
+            self._inside += images
             return
         if self._queued + images > self._waiting:
             raise GateFull(f"{self._queued} images are waiting; {self._waiting} are the most")
@@ -65,27 +61,23 @@ class Gate:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.leave(images, urgency)
+                self.leave(images)
             else:
                 self._queued -= images
             self._admit()
             raise
 
-    def leave(self, images: int, urgency: int) -> None:
-        """Give the room back that `enter` gave for the same."""
+    def leave(self, images: int) -> None:
+        """Give the room back."""
         self._inside -= images
-        self._not_urgent -= images if urgency != URGENT else 0
         self._admit()
 
-    def _go_in(self, images: int, urgency: int) -> None:
-        self._inside += images
-        self._not_urgent += images if urgency != URGENT else 0
-
     def _fits(self, images: int, urgency: int) -> bool:
-        room = self._running - self._inside
-        if urgency != URGENT and self._not_urgent and self._clock() - self._urgent_at < KEPT_S:
-            room = min(room, self._running - self._kept - self._not_urgent)
-        return self._inside == 0 or images <= room
+        if self._inside == 0:
+            return True
+        if urgency != URGENT and self._clock() - self._urgent_at < STANDING_BACK_S:
+            return False
+        return self._inside + images <= self._running
 
     def _admit(self) -> None:
         while self._heap:
@@ -97,5 +89,5 @@ class Gate:
                 return
             heapq.heappop(self._heap)
             self._queued -= images
-            self._go_in(images, urgency)
+            self._inside += images
             turn.set_result(None)

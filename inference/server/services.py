@@ -50,10 +50,10 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]  # gen
     async def Predict(self, request: PredictRequest, context: Context) -> PredictResponse:  # noqa: N802  # gRPC's name
         """Run a signature on a batch; shares the run with other requests."""
         rows = (int(tensor.tensor_shape.dim[0].size) for tensor in request.inputs.values() if tensor.tensor_shape.dim)
-        images, urgency = max((1, *rows)), _urgency(context)
+        images = max((1, *rows))
         try:
             async with asyncio.timeout(context.time_remaining()):
-                await self._gate.enter(images, urgency)
+                await self._gate.enter(images, _urgency(context))
         except GateFull as error:
             await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         except TimeoutError:
@@ -61,7 +61,7 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]  # gen
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._workers, self._predict, request)
         # The run cannot be called back: when the caller is gone, its room is taken until it is done.
-        work.add_done_callback(lambda _: self._gate.leave(images, urgency))
+        work.add_done_callback(lambda _: self._gate.leave(images))
         number, outputs = await _mapped(context, asyncio.shield(work))
         return await _mapped(context, loop.run_in_executor(None, _response, request, number, outputs))
 

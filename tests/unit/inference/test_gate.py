@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from inference.server.gate import KEPT_S, Gate, GateFull
+from inference.server.gate import STANDING_BACK_S, Gate, GateFull
 
 LIVE, BATCH = 0, 1
 
@@ -22,14 +22,14 @@ def test_live_goes_before_everything_that_waits() -> None:
         async def request(name: str, urgency: int) -> None:
             await gate.enter(4, urgency)
             order.append(name)
-            gate.leave(4, urgency)
+            gate.leave(4)
 
         await gate.enter(4, BATCH)
         tasks = [asyncio.create_task(request(f"file {n}", BATCH)) for n in range(3)]
         await settle()
         tasks += [asyncio.create_task(request(f"camera {n}", LIVE)) for n in range(2)]
         await settle()
-        gate.leave(4, BATCH)
+        gate.leave(4)
         await asyncio.gather(*tasks)
         assert gate.idle
         return order
@@ -44,17 +44,17 @@ def test_small_requests_run_together_and_a_large_one_alone() -> None:
         await gate.enter(2, BATCH)
         large = asyncio.create_task(gate.enter(9, BATCH))
         await settle()
-        gate.leave(2, BATCH)
+        gate.leave(2)
         await settle()
         assert not large.done()
-        gate.leave(2, BATCH)
+        gate.leave(2)
         await large
         small = asyncio.create_task(gate.enter(1, LIVE))
         await settle()
         assert not small.done()
-        gate.leave(9, BATCH)
+        gate.leave(9)
         await small
-        gate.leave(1, LIVE)
+        gate.leave(1)
         assert gate.idle
 
     asyncio.run(scenario())
@@ -68,7 +68,7 @@ def test_refuses_what_can_not_wait() -> None:
         await settle()
         with pytest.raises(GateFull, match="2 images are waiting"):
             await gate.enter(1, LIVE)
-        gate.leave(1, BATCH)
+        gate.leave(1)
         await waiting
 
     asyncio.run(scenario())
@@ -83,15 +83,15 @@ def test_a_caller_that_gives_up_leaves_no_room_taken(admitted: bool) -> None:
         follower = asyncio.create_task(gate.enter(1, BATCH))
         await settle()
         if admitted:
-            gate.leave(1, BATCH)
+            gate.leave(1)
         gone.cancel()
         await settle()
         assert gone.cancelled()
         if not admitted:
             assert not follower.done()
-            gate.leave(1, BATCH)
+            gate.leave(1)
         await follower
-        gate.leave(1, BATCH)
+        gate.leave(1)
         assert gate.idle
 
     asyncio.run(scenario())
@@ -105,46 +105,34 @@ class Time:
         return self.now
 
 
-def test_while_cameras_ask_files_leave_them_room() -> None:
+def test_while_cameras_ask_a_file_goes_in_only_when_nothing_runs() -> None:
     async def scenario() -> None:
         clock = Time()
-        gate = Gate(running=8, waiting=100, kept=4, clock=clock)
+        gate = Gate(running=8, waiting=100, clock=clock)
         await gate.enter(4, BATCH)
         await gate.enter(4, BATCH)  # nobody else is there
         camera = asyncio.create_task(gate.enter(1, LIVE))
-        files = [asyncio.create_task(gate.enter(4, BATCH)) for _ in range(2)]
+        files = [asyncio.create_task(gate.enter(2, BATCH)) for _ in range(2)]
         await settle()
-        gate.leave(4, BATCH)
+        gate.leave(4)
         await settle()
-        assert camera.done()
-        assert not files[0].done()
+        assert camera.done(), "it waits for the first of them that is done"
+        gate.leave(4)
+        await settle()
+        assert not files[0].done(), "the camera runs"
         another = asyncio.create_task(gate.enter(1, LIVE))
         await settle()
-        assert another.done()
-        gate.leave(1, LIVE)
-        gate.leave(1, LIVE)
-        await settle()
-        assert not files[0].done()
-        gate.leave(4, BATCH)
+        assert another.done(), "those who wait are passed"
+        gate.leave(1)
+        gate.leave(1)
         await settle()
         assert [file.done() for file in files] == [True, False]
-        clock.now += KEPT_S
+        clock.now += STANDING_BACK_S
         files.append(asyncio.create_task(gate.enter(1, BATCH)))
-        gate.leave(4, BATCH)
+        gate.leave(2)
         await asyncio.gather(*files)
-        gate.leave(4, BATCH)
-        gate.leave(1, BATCH)
+        gate.leave(2)
+        gate.leave(1)
         assert gate.idle
-
-    asyncio.run(scenario())
-
-
-def test_files_go_on_beside_cameras_that_never_pause() -> None:
-    async def scenario() -> None:
-        gate = Gate(running=4, waiting=100, kept=4)
-        await gate.enter(1, LIVE)
-        file = asyncio.create_task(gate.enter(2, BATCH))
-        await settle()
-        assert file.done()
 
     asyncio.run(scenario())

@@ -114,7 +114,8 @@ class StatelessStage:
         ordered: calls finish in the order in which they began; else each record by itself, in any order, so that
             one that takes long holds nobody up but the commit.
         gulp_s: how long the broker gathers records before it answers.
-        apart: each topic has calls of its own, `in_flight` of them, so that none waits behind another's.
+        apart: each topic has calls of its own, `in_flight` of them, so that none waits behind another's; while a
+            topic has records, those named after it are worked on one at a time.
     """
 
     name: str

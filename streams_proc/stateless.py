@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass, field
 
 from core.metrics import counter
@@ -12,6 +13,9 @@ from streams_proc.line import Means, Progress, outcomes_of, publish, start_of
 from streams_proc.pressure import Pressure
 from streams_proc.publish import Tally
 from streams_proc.stage import Outcome, Record, StatelessStage, TopicPartition
+
+STANDING_BACK_S = 1.0
+"""So long after a record of an earlier course the later ones' calls are as small as they can be."""
 
 Admitted = list[tuple[Progress, Record]]
 Begun = tuple[Admitted, asyncio.Task[list[Outcome] | None]]
@@ -23,11 +27,13 @@ class Course:
 
     Attributes:
         begun: None after the last one.
+        offered_at: when the last record was delivered.
     """
 
     gather: Gather
     slots: asyncio.Semaphore
     begun: asyncio.Queue[Begun | None] = field(default_factory=asyncio.Queue)
+    offered_at: float = -STANDING_BACK_S
 
 
 class StatelessLine:
@@ -53,7 +59,9 @@ class StatelessLine:
 
     def offer(self, generation: int, record: Record) -> None:
         """A record has been delivered."""
-        self._course_of[record.topic].gather.put(Held(generation, record))
+        course = self._course_of[record.topic]
+        course.offered_at = time.monotonic()
+        course.gather.put(Held(generation, record))
 
     def stop(self) -> None:
         """Begin nothing more; `run` returns after what is begun has been finished and committed."""
@@ -77,7 +85,7 @@ class StatelessLine:
     async def _begin(self, tasks: asyncio.TaskGroup, course: Course) -> None:
         while True:
             await course.slots.acquire()
-            held = await course.gather.take(self._stage.batch, self._stage.linger_s)
+            held = await course.gather.take(self._most(course), self._stage.linger_s)
             if held is None:
                 break
             admitted = await self._admit(held)
@@ -89,6 +97,12 @@ class StatelessLine:
             call = outcomes_of(self._means, self._stage.handler, records, self._stage.name, generation)
             course.begun.put_nowait((admitted, tasks.create_task(call)))
         course.begun.put_nowait(None)
+
+    def _most(self, course: Course) -> int:
+        """Records of the next call: one, while an earlier course has some, which must not wait for a whole batch."""
+        recent = time.monotonic() - STANDING_BACK_S
+        earlier = self._courses[: self._courses.index(course)]
+        return 1 if any(each.offered_at > recent for each in earlier) else self._stage.batch
 
     async def _admit(self, held: list[Held]) -> Admitted:
         """The records of the generation that holds, each the next of its partition."""

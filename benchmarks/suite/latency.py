@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -24,6 +26,8 @@ from core.settings import Settings
 from core.topics import Topics
 from infra.cli.job import Options
 from infra.cli.query_service import Refused
+from infra.stack.processes import MODEL_SERVER
+from infra.stack.readiness import models_answer
 
 LOAD = 0.5
 BACKLOG = 1000
@@ -37,6 +41,7 @@ def run(bench: Bench) -> Sequence[Row]:
     pictures = clips.kept(clips.jpegs(bench.shared / clips.CARS, 64), bench.folder)
     with stack(bench.folder) as standing:
         model = standing.settings.models.detector
+        all_loaded(standing.settings)
         with raw_loop(bench, pictures, model, precisions()[-1]) as raw:
             done = raw.run(bench.round_s)
             one_ms = percentile(raw.ask(1, 1, bench.round_s)["calls_s"], 0.95) * 1000
@@ -95,10 +100,20 @@ class Line:
         return passed
 
     def _queue(self, frames: int) -> list[str]:
-        """Tasks until so many frames and as many again are queued."""
+        """Tasks until so many frames and as many again are queued; the model stands still meanwhile."""
+        if not frames:
+            return []
+        model = self._standing.processes()[MODEL_SERVER]
+        os.kill(model, signal.SIGSTOP)
+        try:
+            return self._queued(frames)
+        finally:
+            os.kill(model, signal.SIGCONT)
+
+    def _queued(self, frames: int) -> list[str]:
         tasks: list[str] = []
         until = time.monotonic() + PATIENCE_S
-        while frames and queued(self._standing.settings, self._client) < 2 * frames:
+        while queued(self._standing.settings, self._client) < 2 * frames:
             if time.monotonic() > until:
                 raise Failed(f"{frames} frames were not queued within {PATIENCE_S:.0f} s")
             if len(tasks) < 12:
@@ -114,6 +129,16 @@ class Line:
             time.sleep(0.5)
         if left:
             raise Failed(f"{left} frames of cancelled tasks are still queued after {PATIENCE_S:.0f} s")
+
+
+def all_loaded(settings: Settings) -> None:
+    """Wait for the models that the server loads after it is there: they take the processor from the first round."""
+    names = [folder.name for folder in settings.models_dir.iterdir() if folder.is_dir()]
+    until = time.monotonic() + PATIENCE_S
+    while not models_answer(settings, *names):
+        if time.monotonic() > until:
+            raise Failed(f"the models were not loaded within {PATIENCE_S:.0f} s")
+        time.sleep(1.0)
 
 
 def queued(settings: Settings, client: AdminClient) -> int:

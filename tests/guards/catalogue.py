@@ -423,6 +423,14 @@ READING = (
         ("tests/unit/inference/test_gate.py::test_while_cameras_ask_a_file_goes_in_only_when_nothing_runs",),
     ),
     Guard(
+        "tasks go frame by frame while cameras send",
+        "a live frame shares the processor with a whole batch",
+        "streams_proc/stateless.py",
+        "return 1 if any(",
+        "return self._stage.batch if any(",
+        ("tests/unit/streams_proc/test_detect.py::test_while_cameras_send_frames_a_task_is_looked_at_frame_by_frame",),
+    ),
+    Guard(
         "a picture that kills model servers is found",
         "every server dies of it, and the line stands still for ever",
         "inference/client.py",

@@ -207,3 +207,24 @@ def test_a_live_frame_waits_behind_no_call_of_a_task() -> None:
         await working
 
     asyncio.run(scene())
+
+
+def test_while_cameras_send_frames_a_task_is_looked_at_frame_by_frame() -> None:
+    settings = Settings()
+    topics = Topics.of(settings.kafka)
+
+    async def scene() -> None:
+        detector = FakeDetector()
+        stage = detect_stage(settings, DetectHandler(detector, topics, "facenet"))
+        line = StatelessLine(stage, means(FakeGroup(), FakePublisher(), FakeOrigin()), no_pressure())
+        for offset in range(stage.batch):
+            line.offer(1, on(encode_frame(frame(offset)), offset, topics.frames_batch))
+        line.offer(1, on(encode_frame(frame(0)), 0, topics.frames_live))
+        working = asyncio.create_task(line.run())
+        await asyncio.sleep(2 * stage.linger_s)
+        await settle()
+        line.stop()
+        await working
+        assert [len(images) for _, _, lane, images in detector.calls if lane == "batch"] == [1] * stage.batch
+
+    asyncio.run(scene())

@@ -42,14 +42,18 @@ from core.topics import Topics
 from streams_proc.analyse import AnalyseHandler
 from streams_proc.assemble import work
 from streams_proc.stage import StatefulStage
+from streams_proc.stateful import PartitionWorker
 from streams_proc.views import Wanted
 from tests.conftest import PARTS, ROOT, free_ports, listens, served
 
 OBJECTS = 6
 FPS = 10.0
-EVERY = {"default (200 messages or 1 s)": {}, "every message": {"SIGHTLINE_ANALYSE__SNAPSHOT_MESSAGES": "1"}}
-NEVER = {"SIGHTLINE_ANALYSE__SNAPSHOT_MESSAGES": "1000000000", "SIGHTLINE_ANALYSE__SNAPSHOT_S": "1000000"}
-MODES: Mapping[str, Mapping[str, str]] = {"without": NEVER, **EVERY}
+WITHOUT = "without"
+MODES: Mapping[str, Mapping[str, str]] = {
+    WITHOUT: {},
+    "default (200 messages or 1 s)": {},
+    "every message": {"SIGHTLINE_ANALYSE__SNAPSHOT_MESSAGES": "1"},
+}
 
 
 class NoViews:
@@ -60,8 +64,14 @@ class NoViews:
         return {}
 
 
-async def stage(stopping: asyncio.Event) -> None:
+async def never(*_: object) -> None:
+    """In place of a cut."""
+
+
+async def stage(stopping: asyncio.Event, mode: str) -> None:
     """The stage, until told to stop."""
+    if mode == WITHOUT:  # by a setting the chunks of work would grow with it
+        PartitionWorker._cut = never  # type: ignore[method-assign]
     settings = load()
     topics = Topics.of(settings.kafka)
     made = StatefulStage(
@@ -112,7 +122,7 @@ def broker(folder: Path) -> Iterator[Kafka]:
         yield kafka
 
 
-def frames_per_s(kafka: Kafka, folder: Path, runs: Mapping[StreamId, Sequence[bytes]], own: Mapping[str, str]) -> float:
+def frames_per_s(kafka: Kafka, folder: Path, runs: Mapping[StreamId, Sequence[bytes]], mode: str) -> float:
     """Fill `detections`, start the stage, and time it from its first track to its last."""
     mine = kafka.model_copy(update={"prefix": f"p{time.monotonic_ns()}."})
     ensure_topics(mine)
@@ -129,10 +139,10 @@ def frames_per_s(kafka: Kafka, folder: Path, runs: Mapping[StreamId, Sequence[by
         "SIGHTLINE_KAFKA__BOOTSTRAP": mine.address,
         "SIGHTLINE_KAFKA__PREFIX": mine.prefix,
         "OMP_NUM_THREADS": "1",
-        **own,
+        **MODES[mode],
     }
     total = sum(len(values) for values in runs.values())
-    process = subprocess.Popen([sys.executable, "-m", "tests.faults.price", "--stage"], cwd=ROOT, env=env)
+    process = subprocess.Popen([sys.executable, "-m", "tests.faults.price", "--stage", mode], cwd=ROOT, env=env)
     try:
         reader = consumer(mine, "price", "price")
         first = _reaches(reader, mine, topics.tracks, total // 10, process)
@@ -162,13 +172,13 @@ def _reaches(
 def main() -> int:
     """Alternate the modes and print frames/s of each, with the ratio to `without`."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.price", description=__doc__)
-    parser.add_argument("--stage", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--stage", choices=MODES, help=argparse.SUPPRESS)
     parser.add_argument("--streams", type=int, default=16)
     parser.add_argument("--frames", type=int, default=1500, help="of each stream")
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
     if chosen.stage:
-        asyncio.run(stage(asyncio.Event()))
+        asyncio.run(stage(asyncio.Event(), chosen.stage))
         return 0
     chance = random.Random(1)
     ids = [StreamId(UUID(int=chance.getrandbits(128), version=4)) for _ in range(chosen.streams)]
@@ -179,10 +189,10 @@ def main() -> int:
         Settings()  # a wrong setting is told now, not by the stage
         with broker(folder) as kafka:
             for _ in range(chosen.rounds):
-                for mode, own in MODES.items():
-                    found[mode].append(frames_per_s(kafka, folder, runs, own))
+                for mode in MODES:
+                    found[mode].append(frames_per_s(kafka, folder, runs, mode))
                     print(f"{mode}: {found[mode][-1]:.0f} frames/s", flush=True)
-    base = median(found["without"])
+    base = median(found[WITHOUT])
     print(f"\n| snapshots and commits | frames/s, best of {chosen.rounds} | median | ratio of medians |")
     print("|---|---:|---:|---:|")
     for mode, values in found.items():

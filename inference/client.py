@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +19,6 @@ from inference import pictures
 from inference.cards import Kind, ModelCard, load_card
 from inference.protos import GetModelStatusRequest, ModelVersionStatus, PredictRequest, PredictResponse
 from inference.replicas import Replicas, Server
-from inference.suspects import Suspects
 from inference.tensors import floats, strings
 from inference.wire import lane_metadata
 
@@ -41,14 +39,6 @@ _ABOUT_INPUT = (
 _WHITE_PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
 )
-
-
-class _AskAlone(Exception):
-    """A server may die of one of the pictures."""
-
-
-class _Deadly(Exception):
-    """Servers die of the picture."""
 
 
 class ModelClient:
@@ -73,8 +63,6 @@ class ModelClient:
         self._replicas = replicas or Replicas(models.addresses, breaker)
         self._cards: dict[str, ModelCard] = {}
         self._versions: dict[str, int] = {}
-        self._suspects = Suspects()
-        self._one_at_a_time = asyncio.Lock()
 
     async def detect(
         self, model: str, images: Sequence[bytes], *, lane: Lane = "batch", floor: float | None = None
@@ -142,13 +130,12 @@ class ModelClient:
                 good.append(place)
             except BadImage as error:
                 results[place] = error
-        parts = _parts(good, images, most)
-        asked = (self._divide(card, [images[place] for place in part], lane, parse) for part in parts)
-        for part, answers in zip(parts, await asyncio.gather(*asked), strict=True):
+        for part in _parts(good, images, most):
+            answers = await self._divide(card, [images[place] for place in part], lane, parse)
             for place, answer in zip(part, answers, strict=True):
                 results[place] = answer
             if all(isinstance(answer, BadImage) for answer in answers):
-                await self._prove(card)
+                await self._prove(card, lane)
         return results
 
     async def _divide(
@@ -157,79 +144,44 @@ class ModelClient:
         """Answers for `images`; a graph fails whole, so halves are tried until the bad ones are alone."""
         try:
             return [*parse(await self._predict(card, images, lane), len(images))]
-        except _AskAlone:
-            alone: list[R | BadImage] = []
-            for image in images:
-                answer = await self._alone(card, image, lane, parse)
-                alone.append(answer)
-            return alone
         except grpc.RpcError as error:
             self._outcome(card.name, error.code().name.lower())
             if error.code() not in _ABOUT_INPUT:
                 raise ModelError(f"{card.name}: {error.code().name} {error.details()}") from error
             if len(images) == 1:
-                return [await self._alone(card, images[0], lane, parse)]
+                return [await self._suspect(card, images[0], lane, parse)]
         middle = len(images) // 2
-        halves = await asyncio.gather(
-            self._divide(card, images[:middle], lane, parse), self._divide(card, images[middle:], lane, parse)
-        )
-        return [*halves[0], *halves[1]]
+        first = await self._divide(card, images[:middle], lane, parse)
+        return [*first, *await self._divide(card, images[middle:], lane, parse)]
 
-    async def _alone(self, card: ModelCard, image: bytes, lane: Lane, parse: Parse[R]) -> R | BadImage:
-        """The answer for one picture, asked for again before it is called bad.
-
-        A server may have run it with another's bad one, or died of another; so no two are asked about at once.
-        """
-        async with self._one_at_a_time:
-            for last in (False,) * (_SUSPICIONS - 2) + (True,):
-                try:
-                    return parse(await self._predict(card, [image], lane, alone=True), 1)[0]
-                except _Deadly:
-                    return BadImage("the model server died of it again and again")
-                except grpc.RpcError as error:
-                    if error.code() not in _ABOUT_INPUT:
-                        raise ModelError(f"{card.name}: {error.code().name} {error.details()}") from error
-                    if last:
-                        return BadImage(_reason(error.details()))
+    async def _suspect(self, card: ModelCard, image: bytes, lane: Lane, parse: Parse[R]) -> R | BadImage:
+        """Try a picture again before it is called bad: a server may have run it with another's bad one."""
+        for last in (False,) * (_SUSPICIONS - 2) + (True,):
+            try:
+                return parse(await self._predict(card, [image], lane), 1)[0]
+            except grpc.RpcError as error:
+                if error.code() not in _ABOUT_INPUT:
+                    raise ModelError(f"{card.name}: {error.code().name} {error.details()}") from error
+                if last:
+                    return BadImage(_reason(error.details()))
         raise AssertionError("the last try returns")
 
-    async def _prove(self, card: ModelCard) -> None:
-        """That the model answers a picture that is surely good. Raises ModelError, ModelUnavailable."""
-        self._suspects.answered([_WHITE_PNG])
+    async def _prove(self, card: ModelCard, lane: Lane) -> None:
+        """That the model answers a picture that is surely good. Raises ModelError."""
         try:
-            await self._predict(card, [_WHITE_PNG], "batch", alone=True)
-        except _Deadly as error:
-            raise ModelUnavailable(f"the server of {card.name} dies of every picture") from error
+            await self._predict(card, [_WHITE_PNG], lane)
         except grpc.RpcError as error:
             why = f"{error.code().name} {_first_line(error.details())}"
             raise ModelError(f"model {card.name} fails on every picture: {why}") from error
 
-    async def _predict(
-        self, card: ModelCard, images: Sequence[bytes], lane: Lane, *, alone: bool = False
-    ) -> PredictResponse:
-        """A server's answer.
-
-        Raises:
-            _AskAlone, _Deadly: a server may die, or dies, of one of the pictures.
-            ModelUnavailable, grpc.RpcError: as `Replicas.call`.
-        """
+    async def _predict(self, card: ModelCard, images: Sequence[bytes], lane: Lane) -> PredictResponse:
         request = PredictRequest()
         request.model_spec.name = card.name
         request.inputs[card.input].CopyFrom(strings(images))
         metadata = lane_metadata(lane)
 
         async def call(server: Server, timeout_s: float) -> PredictResponse:
-            if alone and self._suspects.guilty(images[0]):
-                raise _Deadly
-            if not alone and self._suspects.any(images):
-                raise _AskAlone
-            there = server.connected()
-            try:
-                return await server.predict(request, timeout_s, metadata)
-            except grpc.RpcError as error:
-                if there and error.code() is grpc.StatusCode.UNAVAILABLE:
-                    self._suspects.died(images, alone=alone)
-                raise
+            return await server.predict(request, timeout_s, metadata)
 
         try:
             response: PredictResponse = await self._replicas.call(call, self._deadline_s)
@@ -237,7 +189,6 @@ class ModelClient:
             self._outcome(card.name, "unavailable")
             raise
         self._outcome(card.name, "ok")
-        self._suspects.answered(images)
         self._versions[card.name] = response.model_spec.version.value
         return response
 

@@ -431,17 +431,6 @@ READING = (
         ("tests/unit/streams_proc/test_detect.py::test_while_cameras_send_frames_a_task_is_looked_at_frame_by_frame",),
     ),
     Guard(
-        "a picture that kills model servers is found",
-        "every server dies of it, and the line stands still for ever",
-        "inference/client.py",
-        "                    self._suspects.died(images, alone=alone)\n",
-        "                    pass\n",
-        (
-            "tests/unit/inference/test_client.py::"
-            "test_a_picture_that_servers_die_of_is_bad_and_takes_no_other_down_with_it",
-        ),
-    ),
-    Guard(
         "live goes before batch",
         "a backlog of jobs delays cameras",
         "streams_proc/detect.py",

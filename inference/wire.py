@@ -7,7 +7,6 @@ from core.messages import Lane
 LANE_KEY = "sightline-lane"
 """gRPC metadata by which live frames go before those of files; other servers pass over it."""
 
-URGENCY: dict[str, int] = {"live": 0, "batch": 1}
 MAX_MESSAGE_BYTES = 64 * 1024**2
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),

@@ -11,7 +11,7 @@ from core.addresses import Resolver, system_resolver
 from core.clock import Clock, wall_clock
 from core.errors import BadImage
 from core.ids import StreamId
-from core.messages import Face
+from core.messages import Face, Lane
 from query_api.following import Follower
 from query_api.in_flight import Flights
 from query_api.pool import Pool
@@ -25,11 +25,13 @@ from warehouse.media import MediaStore
 class Models(Protocol):
     """The model server, as `inference.client.ModelClient` asks it."""
 
-    async def embed(self, model: str, images: Sequence[bytes]) -> list[tuple[float, ...] | BadImage]:
+    async def embed(self, model: str, images: Sequence[bytes], *, lane: Lane) -> list[tuple[float, ...] | BadImage]:
         """L2-normalised vectors of JPEGs."""
         ...
 
-    async def detect_faces(self, model: str, images: Sequence[bytes]) -> list[tuple[Face, ...] | BadImage]:
+    async def detect_faces(
+        self, model: str, images: Sequence[bytes], *, lane: Lane
+    ) -> list[tuple[Face, ...] | BadImage]:
         """Faces of JPEGs, by falling score."""
         ...
 

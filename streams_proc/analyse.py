@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -30,6 +31,9 @@ from streams_proc.run_state import Draft, RunState
 from streams_proc.stage import Outcome, Output, Poison, Record
 from streams_proc.views import ViewTaker, Wanted
 
+LIVE_IS_NEAR_S = 2.0
+"""So long after a live frame the partition's tasks ask as live: the next one waits for them."""
+
 Message = RunBegin | FrameTracks | RunEnd | Event
 
 
@@ -54,13 +58,24 @@ class AnalyseHandler:
     Args:
         views: shared by all partitions of a process.
         clock: for the latency metric only.
+        monotonic: seconds; for the lane on which views are asked for only.
     """
 
-    def __init__(self, topics: Topics, settings: Analyse, views: ViewTaker, *, clock: Clock = wall_clock) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        settings: Analyse,
+        views: ViewTaker,
+        *,
+        clock: Clock = wall_clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._topics = topics
         self._settings = settings
         self._views = views
         self._clock = clock
+        self._monotonic = monotonic
+        self._live_at = -LIVE_IS_NEAR_S
         self._memory = Memory()
 
     async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
@@ -74,7 +89,7 @@ class AnalyseHandler:
         try:
             taken = [self._take(record, undo) for record in records]
             wanted = [want for one in taken for want in one.wanted]
-            if self._memory.has_live:  # the frames of the partition's cameras wait for whatever is asked here
+            if self._monotonic() - self._live_at < LIVE_IS_NEAR_S:
                 wanted = [replace(want, lane="live") for want in wanted]
             views = await self._views.take(wanted)
         except BaseException:
@@ -144,6 +159,8 @@ class AnalyseHandler:
         except BadMessage as error:
             return _Taken(poison=error)
         lane = state.begin.spec.lane
+        if lane == "live":
+            self._live_at = self._monotonic()
         return _Taken((draft.tracks, *draft.events), draft.wanted, published_ms=frame.published_ms, lane=lane)
 
     def _end(self, end: RunEnd) -> _Taken:

@@ -41,6 +41,15 @@ class Gather:
         """Nothing that waits is wanted any more."""
         self._pop(len(self._waiting))
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._waiting
+
+    async def wait(self) -> None:
+        """Until a record waits, or nothing will be taken any more."""
+        await self._until(1, None)
+
     async def take(self, most: int, linger_s: float = 0.0, wait_s: float | None = None) -> list[Held] | None:
         """At most `most` records; fewer once `linger_s` has passed since the first was there.
 

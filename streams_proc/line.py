@@ -102,10 +102,20 @@ async def start_of(means: Means, tp: TopicPartition, stage: str) -> tuple[int | 
 async def outcomes_of(
     means: Means, handler: Handler, records: list[Record], stage: str, generation: int
 ) -> list[Outcome] | None:
-    """The handler's answer, asked again while it fails for now; None when the generation has ended."""
-    answer = await attempt(
-        lambda: handler.handle(records), stage, lambda: means.group.generation == generation, means.backoff
-    )
+    """The handler's answer, asked again while it fails for now; None when the generation has ended.
+
+    Raises:
+        FatalError: another number of outcomes, or a call that was cancelled by somebody inside it.
+    """
+    try:
+        answer = await attempt(
+            lambda: handler.handle(records), stage, lambda: means.group.generation == generation, means.backoff
+        )
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise FatalError(f"{stage}: a call was cancelled") from error  # a task group would pass over it
     if answer is None:
         return None
     if len(answer) != len(records):

@@ -29,11 +29,6 @@ class Memory:
         """The stream's open run."""
         return self._runs.get(stream)
 
-    @property
-    def has_live(self) -> bool:
-        """Whether a run of the live lane is open."""
-        return any(run.begin.spec.lane == "live" for run in self._runs.values())
-
     def is_over(self, stream: StreamId, run: Run) -> bool:
         """Whether this run, or a later one of the stream, has ended."""
         return run <= self._over.get(stream, Run(0))

@@ -115,7 +115,7 @@ class StatelessStage:
             one that takes long holds nobody up but the commit.
         gulp_s: how long the broker gathers records before it answers.
         apart: each topic has calls of its own, `in_flight` of them, so that none waits behind another's; while a
-            topic has records, those named after it are worked on one at a time.
+            topic has records, calls about those named after it hold one record each. Ordered stages only.
     """
 
     name: str
@@ -127,6 +127,11 @@ class StatelessStage:
     ordered: bool = True
     gulp_s: float = 0.0
     apart: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no line does."""
+        if self.apart and not self.ordered:
+            raise ValueError(f"{self.name}: records that are finished in any order need no calls of their own")
 
 
 @dataclass(frozen=True, slots=True)

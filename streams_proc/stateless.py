@@ -15,7 +15,7 @@ from streams_proc.publish import Tally
 from streams_proc.stage import Outcome, Record, StatelessStage, TopicPartition
 
 STANDING_BACK_S = 1.0
-"""So long after a record of an earlier course the later ones' calls are as small as they can be."""
+"""So long after an earlier course was last at work the later ones' calls are as small as they can be."""
 
 Admitted = list[tuple[Progress, Record]]
 Begun = tuple[Admitted, asyncio.Task[list[Outcome] | None]]
@@ -27,13 +27,19 @@ class Course:
 
     Attributes:
         begun: None after the last one.
-        offered_at: when the last record was delivered.
+        running: calls that are begun and not finished.
+        at_work: when the last record was delivered, or the last call finished.
     """
 
     gather: Gather
     slots: asyncio.Semaphore
     begun: asyncio.Queue[Begun | None] = field(default_factory=asyncio.Queue)
-    offered_at: float = -STANDING_BACK_S
+    running: int = 0
+    at_work: float = -STANDING_BACK_S
+
+    def busy(self) -> bool:
+        """Whether it is at work, or was lately."""
+        return self.running > 0 or not self.gather.empty or time.monotonic() - self.at_work < STANDING_BACK_S
 
 
 class StatelessLine:
@@ -60,7 +66,7 @@ class StatelessLine:
     def offer(self, generation: int, record: Record) -> None:
         """A record has been delivered."""
         course = self._course_of[record.topic]
-        course.offered_at = time.monotonic()
+        course.at_work = time.monotonic()
         course.gather.put(Held(generation, record))
 
     def stop(self) -> None:
@@ -85,6 +91,7 @@ class StatelessLine:
     async def _begin(self, tasks: asyncio.TaskGroup, course: Course) -> None:
         while True:
             await course.slots.acquire()
+            await course.gather.wait()
             held = await course.gather.take(self._most(course), self._stage.linger_s)
             if held is None:
                 break
@@ -95,14 +102,14 @@ class StatelessLine:
             records = [record for _, record in admitted]
             generation = admitted[0][0].generation
             call = outcomes_of(self._means, self._stage.handler, records, self._stage.name, generation)
+            course.running += 1
             course.begun.put_nowait((admitted, tasks.create_task(call)))
         course.begun.put_nowait(None)
 
     def _most(self, course: Course) -> int:
-        """Records of the next call: one, while an earlier course has some, which must not wait for a whole batch."""
-        recent = time.monotonic() - STANDING_BACK_S
+        """Records of the next call: one, while an earlier course is busy, which must not wait for a whole batch."""
         earlier = self._courses[: self._courses.index(course)]
-        return 1 if any(each.offered_at > recent for each in earlier) else self._stage.batch
+        return 1 if any(each.busy() for each in earlier) else self._stage.batch
 
     async def _admit(self, held: list[Held]) -> Admitted:
         """The records of the generation that holds, each the next of its partition."""
@@ -129,6 +136,8 @@ class StatelessLine:
             admitted, call = begun
             outcomes = await call
             course.slots.release()
+            course.running -= 1
+            course.at_work = time.monotonic()
             if outcomes is None:
                 continue
             for (progress, record), outcome in zip(admitted, outcomes, strict=True):

@@ -24,6 +24,7 @@ from core.ids import StreamId
 from core.kafka import admin
 from core.settings import Settings
 from core.topics import Topics
+from inference.serving_config import MODELS_FILE, parse_models
 from infra.cli.job import Options
 from infra.cli.query_service import Refused
 from infra.stack.processes import MODEL_SERVER
@@ -106,9 +107,22 @@ class Line:
         model = self._standing.processes()[MODEL_SERVER]
         os.kill(model, signal.SIGSTOP)
         try:
-            return self._queued(frames)
+            tasks = self._queued(frames)
         finally:
             os.kill(model, signal.SIGCONT)
+        self._asks_again()
+        return tasks
+
+    def _asks_again(self) -> None:
+        """Wait until detect gets answers: what stood still too long was left alone for a while."""
+        before, until = self._committed(), time.monotonic() + PATIENCE_S
+        while self._committed() == before:
+            if time.monotonic() > until:
+                raise Failed(f"detect has done nothing within {PATIENCE_S:.0f} s of the model's going on")
+            time.sleep(0.5)
+
+    def _committed(self) -> int:
+        return sum(committed(self._standing.settings, self._client).values())
 
     def _queued(self, frames: int) -> list[str]:
         tasks: list[str] = []
@@ -133,7 +147,8 @@ class Line:
 
 def all_loaded(settings: Settings) -> None:
     """Wait for the models that the server loads after it is there: they take the processor from the first round."""
-    names = [folder.name for folder in settings.models_dir.iterdir() if folder.is_dir()]
+    config = parse_models((settings.models_dir / MODELS_FILE).read_text())
+    names = [model.name for model in config.model_config_list.config]
     until = time.monotonic() + PATIENCE_S
     while not models_answer(settings, *names):
         if time.monotonic() > until:
@@ -146,10 +161,17 @@ def queued(settings: Settings, client: AdminClient) -> int:
     topic = Topics.of(settings.kafka).frames_batch
     places = [TopicPartition(topic, p) for p in range(settings.kafka.partitions)]
     ends = client.list_offsets({place: OffsetSpec.latest() for place in places})
+    done = committed(settings, client)
+    return sum(future.result(10).offset - done[place.partition] for place, future in ends.items())
+
+
+def committed(settings: Settings, client: AdminClient) -> dict[int, int]:
+    """Up to where detect has committed each partition of the batch lane."""
+    topic = Topics.of(settings.kafka).frames_batch
+    places = [TopicPartition(topic, p) for p in range(settings.kafka.partitions)]
     request = ConsumerGroupTopicPartitions(settings.kafka.prefix + "detect", places)
     (future,) = client.list_consumer_group_offsets([request]).values()
-    committed = {tp.partition: max(tp.offset, 0) for tp in future.result(10).topic_partitions or ()}
-    return sum(future.result(10).offset - committed[place.partition] for place, future in ends.items())
+    return {tp.partition: max(tp.offset, 0) for tp in future.result(10).topic_partitions or ()}
 
 
 def _rows(name: str, rounds: Sequence[Passed], goal: Goal | None) -> list[Row]:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from core import log
 from core.errors import ConfigError
+from core.messages import Lane
 from inference.protos import (
     Code,
     GetModelMetadataRequest,
@@ -32,9 +33,11 @@ from inference.server.gate import Gate, GateFull
 from inference.server.loaded import DEFAULT_SIGNATURE, WrongRequest
 from inference.server.versions import StillLoading, UnknownModel, Versions
 from inference.serving_config import check_models
-from inference.wire import LANE_KEY, MAX_MESSAGE_BYTES, URGENCY
+from inference.wire import LANE_KEY, MAX_MESSAGE_BYTES
 
 Context = Any  # grpc.aio.ServicerContext, which has no types
+LEAST_RUN_S = 1.0
+"""What is left of a request's deadline when it is told that there is no room."""
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -51,17 +54,18 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]  # gen
         """Run a signature on a batch; shares the run with other requests."""
         rows = (int(tensor.tensor_shape.dim[0].size) for tensor in request.inputs.values() if tensor.tensor_shape.dim)
         images = max((1, *rows))
+        lane = _lane(context)
         try:
-            async with asyncio.timeout(context.time_remaining()):
-                await self._gate.enter(images, _urgency(context))
+            async with asyncio.timeout(_patience(context)):
+                await self._gate.enter(images, lane)
         except GateFull as error:
             await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         except TimeoutError:
-            await _abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed while the request waited")
+            await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "other requests left no room before the deadline")
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._workers, self._predict, request)
         # The run cannot be called back: when the caller is gone, its room is taken until it is done.
-        work.add_done_callback(lambda _: self._gate.leave(images))
+        work.add_done_callback(lambda _: self._gate.leave(images, lane))
         number, outputs = await _mapped(context, asyncio.shield(work))
         return await _mapped(context, loop.run_in_executor(None, _response, request, number, outputs))
 
@@ -169,9 +173,18 @@ def _which(spec: Any) -> tuple[int | None, str]:
             return None, ""
 
 
-def _urgency(context: Context) -> int:
+def _lane(context: Context) -> Lane:
     metadata: Mapping[str, str] = dict(context.invocation_metadata() or ())
-    return URGENCY.get(metadata.get(LANE_KEY, ""), max(URGENCY.values()))
+    return "live" if metadata.get(LANE_KEY) == "live" else "batch"
+
+
+def _patience(context: Context) -> float | None:
+    """Seconds for which a request may wait for others: its caller must hear of it before it gives up.
+
+    A caller that gives up takes the server for broken; one that hears "busy" does not.
+    """
+    left = context.time_remaining()
+    return None if left is None else max(left / 2, left - LEAST_RUN_S)
 
 
 def _value(tensor: Any) -> Any:

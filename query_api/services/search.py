@@ -59,15 +59,15 @@ class SmartSearch:
         return await self._parts.pool.run(self._hits, request, streams, vectors)
 
     async def _vector(self, keyspace: Keyspace, image: bytes) -> tuple[float, ...] | None:
-        """The picture's vector in a keyspace; None when it shows no face."""
+        """The picture's vector in a keyspace; None when it shows no face. Somebody waits: it goes before batches."""
         models = self._settings.models
         if keyspace == "appearance":
-            return _answered(await self._parts.models.embed(models.embedder, [image]))
-        faces = _answered(await self._parts.models.detect_faces(models.face_detector, [image]))
+            return _answered(await self._parts.models.embed(models.embedder, [image], lane="live"))
+        faces = _answered(await self._parts.models.detect_faces(models.face_detector, [image], lane="live"))
         if not faces:
             return None
         crop = await self._parts.pool.run(cut, image, faces[0].box, self._widened())
-        return _answered(await self._parts.models.embed(models.face_embedder, [crop]))
+        return _answered(await self._parts.models.embed(models.face_embedder, [crop], lane="live"))
 
     def _widened(self) -> float:
         try:

@@ -418,9 +418,28 @@ READING = (
         "files stand back at the model server while cameras ask",
         "a live frame shares the processor with as many batches as fit",
         "inference/server/gate.py",
-        "            return False\n        return self._inside + images <= self._running\n",
-        "            pass\n        return self._inside + images <= self._running\n",
+        "            return False\n        return self._inside + turn.images <= self._running\n",
+        "            pass\n        return self._inside + turn.images <= self._running\n",
         ("tests/unit/inference/test_gate.py::test_while_cameras_ask_a_file_goes_in_only_when_nothing_runs",),
+    ),
+    Guard(
+        "cameras that leave no gap let a file by",
+        "a task's frames are never looked at while cameras fill the model server",
+        "inference/server/gate.py",
+        "self._batch_entered_at) >= PATIENCE_S",
+        "self._batch_entered_at) >= 1e9",
+        ("tests/unit/inference/test_gate.py::test_cameras_that_leave_no_gap_let_a_file_by_now_and_then",),
+    ),
+    Guard(
+        "a call that was cancelled from within ends the stage",
+        "the line waits for its answer for ever, and says nothing",
+        "streams_proc/line.py",
+        '        raise FatalError(f"{stage}: a call was cancelled") from error',
+        "        raise",
+        (
+            "tests/unit/streams_proc/test_stateless_line.py::"
+            "test_a_call_that_somebody_cancelled_ends_the_line_instead_of_halting_it",
+        ),
     ),
     Guard(
         "tasks go frame by frame while cameras send",

@@ -112,13 +112,14 @@ class Bench:
         self.frames = FakeFrames()
         self.embedder = FakeEmbedder()
         self.settings = settings or Analyse()
+        self.now = 1000.0
         self.handler = self.new_handler()
 
     def new_handler(self) -> AnalyseHandler:
         taker = ViewTaker(
             self.frames, self.embedder, {"appearance": Embedding("appearance", 0.1), "face": Embedding("faceres", 0.3)}
         )
-        return AnalyseHandler(TOPICS, self.settings, taker, clock=lambda: 100.0)
+        return AnalyseHandler(TOPICS, self.settings, taker, clock=lambda: 100.0, monotonic=lambda: self.now)
 
     def handle(self, records: Sequence[Record]) -> list[Outcome]:
         return list(asyncio.run(self.handler.handle(records)))

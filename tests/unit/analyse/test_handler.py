@@ -24,6 +24,7 @@ from core.messages import (
 )
 from core.settings import Analyse
 from streams_proc import memory
+from streams_proc.analyse import LIVE_IS_NEAR_S
 from streams_proc.memory import FORMAT
 from streams_proc.run_state import frame_rate
 from streams_proc.stage import Outcome, Output, Poison, Record
@@ -139,8 +140,12 @@ def test_live_views_are_asked_for_as_live() -> None:
 def test_the_views_of_a_task_hold_up_no_camera_beside_it() -> None:
     bench = Bench()
     bench.give([begin(lane="live", stream=OTHER), begin(), frame(0, [("car", 0.8, at(0.1))])])
-    bench.give([end(stream=OTHER), begin(run=2), frame(0, [("car", 0.8, at(0.1))], run=2)])
-    assert bench.embedder.lanes == ["live", "batch"]
+    bench.give([frame(0, stream=OTHER), begin(run=2), frame(0, [("car", 0.8, at(0.1))], run=2)])
+    bench.now += LIVE_IS_NEAR_S / 2
+    bench.give([begin(run=3), frame(0, [("car", 0.8, at(0.1))], run=3)])
+    bench.now += LIVE_IS_NEAR_S / 2
+    bench.give([begin(run=4), frame(0, [("car", 0.8, at(0.1))], run=4)])
+    assert bench.embedder.lanes == ["batch", "live", "live", "batch"]
 
 
 def test_faces_have_tracks_events_and_views_of_their_own() -> None:

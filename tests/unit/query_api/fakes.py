@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from core.errors import BadImage, BrokerUnavailable, StoreUnavailable
 from core.ids import Seq, StreamId
-from core.messages import Event, Face
+from core.messages import Event, Face, Lane
 from core.partitions import partition_of
 from core.settings import Kafka
 from query_api.following import Collected
@@ -128,11 +128,15 @@ class FakeModels:
         self.embedded: list[tuple[str, bytes]] = []
         self.closed = False
 
-    async def embed(self, model: str, images: Sequence[bytes]) -> list[tuple[float, ...] | BadImage]:
+    async def embed(self, model: str, images: Sequence[bytes], *, lane: Lane) -> list[tuple[float, ...] | BadImage]:
+        assert lane == "live", "somebody waits for it"
         self.embedded.extend((model, image) for image in images)
         return [self.vector for _ in images]
 
-    async def detect_faces(self, model: str, images: Sequence[bytes]) -> list[tuple[Face, ...] | BadImage]:
+    async def detect_faces(
+        self, model: str, images: Sequence[bytes], *, lane: Lane
+    ) -> list[tuple[Face, ...] | BadImage]:
+        assert lane == "live", "somebody waits for it"
         return [self.faces for _ in images]
 
     async def ready(self, model: str) -> bool:

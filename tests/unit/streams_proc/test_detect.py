@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
+import pytest
 from msgspec.structs import replace
 
 from core.errors import BadImage
@@ -29,7 +30,7 @@ from core.settings import Kafka, Settings
 from core.topics import Topics
 from streams_proc.detect import DetectHandler, detect_stage
 from streams_proc.stage import Outcome, Poison, Record
-from streams_proc.stateless import StatelessLine
+from streams_proc.stateless import STANDING_BACK_S, StatelessLine
 from tests.unit.streams_proc.stage_fakes import FakeGroup, FakeOrigin, FakePublisher, means, no_pressure, settle
 
 TOPICS = Topics.of(Kafka(prefix=""))
@@ -168,17 +169,18 @@ def test_what_was_held_back_before_a_frame_goes_on_with_it_whatever_becomes_of_i
         assert [(m.held, m.held_s) for m in passed if isinstance(m, FrameDetections)] == [(3, 0.3), (2, 0.2)]
 
 
-class BusyWithTasks(FakeDetector):
-    """Answers what is live at once, and tasks when `go` is set."""
+class Halting(FakeDetector):
+    """Answers what is of `lane` when `go` is set, and all else at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, lane: Lane) -> None:
         super().__init__()
+        self.lane = lane
         self.go = asyncio.Event()
 
     async def detect(
         self, model: str, images: Sequence[bytes], *, lane: Lane
     ) -> list[tuple[Detection, ...] | BadImage]:
-        if lane == "batch":
+        if lane == self.lane:
             await self.go.wait()
         return await super().detect(model, images, lane=lane)
 
@@ -188,7 +190,7 @@ def test_a_live_frame_waits_behind_no_call_of_a_task() -> None:
     topics = Topics.of(settings.kafka)
 
     async def scene() -> None:
-        detector, publisher = BusyWithTasks(), FakePublisher()
+        detector, publisher = Halting("batch"), FakePublisher()
         stage = detect_stage(settings, DetectHandler(detector, topics, "facenet"))
         line = StatelessLine(stage, means(FakeGroup(), publisher, FakeOrigin()), no_pressure())
         working = asyncio.create_task(line.run())
@@ -209,7 +211,8 @@ def test_a_live_frame_waits_behind_no_call_of_a_task() -> None:
     asyncio.run(scene())
 
 
-def test_while_cameras_send_frames_a_task_is_looked_at_frame_by_frame() -> None:
+@pytest.mark.parametrize("waiting_already", [True, False])
+def test_while_cameras_send_frames_a_task_is_looked_at_frame_by_frame(waiting_already: bool) -> None:
     settings = Settings()
     topics = Topics.of(settings.kafka)
 
@@ -217,14 +220,38 @@ def test_while_cameras_send_frames_a_task_is_looked_at_frame_by_frame() -> None:
         detector = FakeDetector()
         stage = detect_stage(settings, DetectHandler(detector, topics, "facenet"))
         line = StatelessLine(stage, means(FakeGroup(), FakePublisher(), FakeOrigin()), no_pressure())
+        working = asyncio.create_task(line.run())
+        if not waiting_already:  # the task's calls stand ready when the first records come
+            await settle()
+        line.offer(1, on(encode_frame(frame(0)), 0, topics.frames_live))
         for offset in range(stage.batch):
             line.offer(1, on(encode_frame(frame(offset)), offset, topics.frames_batch))
-        line.offer(1, on(encode_frame(frame(0)), 0, topics.frames_live))
-        working = asyncio.create_task(line.run())
         await asyncio.sleep(2 * stage.linger_s)
         await settle()
         line.stop()
         await working
         assert [len(images) for _, _, lane, images in detector.calls if lane == "batch"] == [1] * stage.batch
+
+    asyncio.run(scene())
+
+
+def test_a_live_call_that_takes_long_keeps_a_task_s_calls_small() -> None:
+    settings = Settings()
+    topics = Topics.of(settings.kafka)
+
+    async def scene() -> None:
+        detector = Halting("live")
+        stage = detect_stage(settings, DetectHandler(detector, topics, "facenet"))
+        line = StatelessLine(stage, means(FakeGroup(), FakePublisher(), FakeOrigin()), no_pressure())
+        working = asyncio.create_task(line.run())
+        line.offer(1, on(encode_frame(frame(0)), 0, topics.frames_live))
+        await asyncio.sleep(STANDING_BACK_S + 0.05)
+        for offset in range(stage.batch):
+            line.offer(1, on(encode_frame(frame(offset)), offset, topics.frames_batch))
+        await settle()
+        detector.go.set()
+        line.stop()
+        await working
+        assert len(next(images for _, _, lane, images in detector.calls if lane == "batch")) == 1
 
     asyncio.run(scene())

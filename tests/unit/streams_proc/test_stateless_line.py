@@ -324,6 +324,28 @@ def test_anything_else_ends_the_line_uncommitted(error: Exception | None) -> Non
     assert bench.group.committed == []
 
 
+class CancelledInside:
+    async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
+        raise asyncio.CancelledError
+
+
+def test_a_call_that_somebody_cancelled_ends_the_line_instead_of_halting_it() -> None:
+    bench = Bench(CancelledInside())
+
+    async def scene(b: Bench) -> None:
+        b.offer(0)
+        await settle()
+
+    with pytest.raises(FatalError, match="cancelled"):
+        bench.run(scene)
+    assert bench.group.committed == []
+
+
+def test_calls_of_their_own_are_for_ordered_stages() -> None:
+    with pytest.raises(ValueError, match="any order"):
+        StatelessStage("stage", ("in",), Echo(), 1, ordered=False, apart=True)
+
+
 def test_what_is_done_is_committed_by_time_too() -> None:
     bench = Bench(Echo(), cut_messages=1000, cut_s=0.001)
 

@@ -447,7 +447,9 @@ READING = (
         "streams_proc/stateless.py",
         "return 1 if any(",
         "return self._stage.batch if any(",
-        ("tests/unit/streams_proc/test_detect.py::test_while_cameras_send_frames_a_task_is_looked_at_frame_by_frame",),
+        (
+            "tests/unit/streams_proc/test_detect.py::test_while_cameras_send_frames_a_task_is_looked_at_frame_by_frame[False]",
+        ),
     ),
     Guard(
         "live goes before batch",

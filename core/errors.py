@@ -184,7 +184,10 @@ class Policy:
     remedy: str = ""
 
 
-_REPLAY = "python -m streams_proc {stage} --replay  # begins again with the first record that is still kept"
+_REPLAY = (
+    "sightline stage replay {stage}  # begins again with the first record that is still kept; where no supervisor runs "
+    "it: stop it, then python -m streams_proc {stage} --replay"
+)
 _RETRY = Policy(Handling.RETRY, first_s=0.1, longest_s=2.0)
 _DEAD_LETTER = Policy(Handling.DEAD_LETTER)
 _STOP = Policy(Handling.STOP)

@@ -31,6 +31,28 @@ def _mask_values(_: Any, __: str, event: structlog.types.EventDict) -> structlog
     return {key: mask(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
+class _StandardError:
+    """Whatever standard error is when a line is written."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+# until `configure`, and for commands, which need no more: standard output is for what was asked for
+structlog.configure(
+    processors=[
+        structlog.stdlib.add_log_level,
+        structlog.processors.format_exc_info,
+        _mask_values,
+        structlog.dev.ConsoleRenderer(),
+    ],
+    logger_factory=structlog.PrintLoggerFactory(_StandardError()),  # type: ignore[arg-type]
+)
+
+
 def configure(telemetry: Telemetry, process: str) -> None:
     """Set up logging of this process; the standard library's loggers follow the same form."""
     level = getattr(logging, telemetry.level.upper())

@@ -15,6 +15,9 @@ from core.settings import Kafka
 
 TIMEOUT_S = 10.0
 AGAIN_S = 0.2
+FETCH_MS = 20
+"""For so long the broker waits for more when there is none: each partition's end is found by such a wait."""
+
 T = TypeVar("T")
 
 
@@ -99,7 +102,9 @@ def reading(
     Raises:
         BrokerUnavailable: the broker does not answer, now or at any call of the reader.
     """
-    client = clients.consumer(kafka, name, group, **{"enable.partition.eof": True, **more})
+    client = clients.consumer(
+        kafka, name, group, **{"enable.partition.eof": True, "fetch.wait.max.ms": FETCH_MS, **more}
+    )
     try:
         yield Reader(kafka, client, timeout_s)
     except KafkaException as error:

@@ -31,8 +31,9 @@ from streams_proc.run_state import Draft, RunState
 from streams_proc.stage import Outcome, Output, Poison, Record
 from streams_proc.views import ViewTaker, Wanted
 
-LIVE_IS_NEAR_S = 2.0
-"""So long after a live frame the partition's tasks ask as live: the next one waits for them."""
+LIVE_IS_NEAR_S = 15.0
+"""So long after a live frame the partition's tasks ask as live: the next one waits for them. A camera that shows
+nothing new is looked at every ten seconds (`Gate.recheck_s`)."""
 
 Message = RunBegin | FrameTracks | RunEnd | Event
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from core.reading import Reader, reading
 from core.settings import Kafka
 from core.topics import Topics, letter_bytes
 from streams_proc.letter import REPLAY_OF, Letter, LetterId, read_letter
-from streams_proc.marks import KafkaMarks, Mark, Marks, halt_key, halts, letter_key
+from streams_proc.marks import LETTER, KafkaMarks, Mark, Marks, halt_key, halts, letter_key
 
 AT_ONCE = 100
 AT_ONCE_BYTES = 32 * 1024**2
@@ -59,13 +59,16 @@ class LetterBox:
                 if stage in (None, letter.stage) and (reason is None or reason.lower() in letter.reason.lower())
             ]
         found.sort(key=lambda kept: (kept.letter.timestamp_ms, kept.letter.id))
-        once = {(kept.letter.stage, kept.letter.origin): kept for kept in found}
+        # what says nothing of where it comes from is nobody's letter but its own
+        once = {
+            (kept.letter.stage, kept.letter.origin) if kept.letter.topic else kept.letter.id: kept for kept in found
+        }
         return sorted(once.values(), key=lambda kept: (kept.letter.timestamp_ms, kept.letter.id), reverse=True)
 
     def letter(self, wanted: LetterId) -> tuple[Letter, Mark | None]:
         """One letter with its bytes. Raises NotFound."""
         with self._reading() as reader:
-            found = self._one(reader, wanted)
+            (found,) = self._found(reader, [wanted])
         return found, self._marks.all().get(letter_key(wanted))
 
     def replay(self, letters: Sequence[LetterId]) -> Mapping[str, int]:
@@ -81,13 +84,12 @@ class LetterBox:
         """
         marks = self._marks.all()
         done: dict[str, int] = {}
+        self._refuse_done(letters, marks)
         with self._reading() as reader:
-            places = {}
-            for wanted in letters:
-                self._refuse_done(wanted, marks)
-                places[wanted] = self._place_of(self._one(reader, wanted))
-            for part in self._parts(reader, sorted(places, key=lambda each: places[each])):
-                self._put_back(part)
+            found = [replace(letter, value=None) for letter in self._found(reader, letters)]
+            for part in _parts(sorted(found, key=self._place_of)):
+                whole = {letter.id: letter for letter in self._found(reader, [letter.id for letter in part])}
+                self._put_back([whole[letter.id] for letter in part])
                 self._mark([letter.id for letter in part], "replayed")
                 for letter in part:
                     done[letter.topic] = done.get(letter.topic, 0) + 1
@@ -102,10 +104,10 @@ class LetterBox:
             Conflict: it was dealt with already.
         """
         marks = self._marks.all()
+        self._refuse_done(letters, marks)
         with self._reading() as reader:
-            for wanted in letters:
-                self._refuse_done(wanted, marks)
-                self._one(reader, wanted)
+            for _ in self._found(reader, letters):
+                pass
         self._mark(letters, "dropped")
         self._forget_old(marks)
         return len(letters)
@@ -123,6 +125,7 @@ class LetterBox:
     def effect(self, topic: str) -> str:
         """What putting a record back on this topic does."""
         names = self._topics
+        others = "every stage that reads the topic reads them again"
         frames = (
             "frames are looked at again; those that succeed now replace their failed rows and count as processed. "
             "Tracks and events stay as they are: they went on without these frames"
@@ -133,8 +136,8 @@ class LetterBox:
             names.frames_live: frames,
             names.frames_batch: frames,
             names.detections: f"{rows}; analyse passes over frames that it is past, so tracks and events stay",
-            names.tracks: rows,
-            names.events: f"{rows}; who consumes events sees them again under the same CloudEvents ids. {callbacks}",
+            names.tracks: f"{rows}; {others}",
+            names.events: f"{rows}; {others}, and whoever consumes events, under the same CloudEvents ids. {callbacks}",
             names.stream_status: f"an older status than the newest one changes nothing. {callbacks}",
             names.task_ends: callbacks,
         }
@@ -150,35 +153,35 @@ class LetterBox:
             for message in reader.records(self._topics.dead_letters, partition, *bounds):
                 yield replace(read_letter(message), value=None)
 
-    def _one(self, reader: Reader, wanted: LetterId) -> Letter:
-        if wanted.partition < self._kafka.partitions:
-            low, high = reader.bounds(self._topics.dead_letters, wanted.partition)
-            if low <= wanted.offset < high:
-                place = (wanted.partition, wanted.offset, wanted.offset + 1)
-                for message in reader.records(self._topics.dead_letters, *place):
-                    return read_letter(message)
-        raise NotFound(f"there is no dead letter {wanted}; it may have expired")
+    def _found(self, reader: Reader, wanted: Collection[LetterId]) -> Iterator[Letter]:
+        """These letters, each partition read once, from the first to the last of them. Raises NotFound."""
+        left = set(wanted)
+        for partition in sorted({letter.partition for letter in left if letter.partition < self._kafka.partitions}):
+            low, high = reader.bounds(self._topics.dead_letters, partition)
+            offsets = {
+                letter.offset for letter in left if letter.partition == partition and low <= letter.offset < high
+            }
+            if not offsets:
+                continue
+            for message in reader.records(self._topics.dead_letters, partition, min(offsets), max(offsets) + 1):
+                if message.offset() in offsets:
+                    letter = read_letter(message)
+                    left.discard(letter.id)
+                    yield letter
+        if left:
+            raise NotFound(f"there is no dead letter {min(left)}; it may have expired")
 
-    def _refuse_done(self, wanted: LetterId, marks: Mapping[str, Mark]) -> None:
-        mark = marks.get(letter_key(wanted))
-        if mark is not None:
-            raise Conflict(f"dead letter {wanted} was {mark.what} already")
+    def _refuse_done(self, letters: Iterable[LetterId], marks: Mapping[str, Mark]) -> None:
+        for wanted in letters:
+            mark = marks.get(letter_key(wanted))
+            if mark is not None:
+                raise Conflict(f"dead letter {wanted} was {mark.what} already")
 
     def _place_of(self, letter: Letter) -> tuple[str, int, int]:
         """Where the record lay. Raises Conflict for a place to which nothing can be put back."""
         if not self.effect(letter.topic) or not 0 <= letter.partition < self._kafka.partitions:
             raise Conflict(f"dead letter {letter.id} comes from {letter.origin}, which no stage of this broker reads")
         return letter.topic, letter.partition, letter.offset
-
-    def _parts(self, reader: Reader, ordered: Iterable[LetterId]) -> Iterator[list[Letter]]:
-        part: list[Letter] = []
-        for wanted in ordered:
-            part.append(self._one(reader, wanted))
-            if len(part) == AT_ONCE or sum(letter.size for letter in part) >= AT_ONCE_BYTES:
-                yield part
-                part = []
-        if part:
-            yield part
 
     def _put_back(self, letters: Sequence[Letter]) -> None:
         failed: list[str] = []
@@ -209,10 +212,22 @@ class LetterBox:
 
     def _forget_old(self, marks: Mapping[str, Mark]) -> None:
         """Take away the marks of letters that Kafka keeps no longer."""
-        prefix = letter_key(LetterId(0, 0)).removesuffix("0/0")
-        named = [LetterId.parse(key.removeprefix(prefix)) for key in marks if key.startswith(prefix)]
+        letters = (LetterId.parse(key.removeprefix(LETTER)) for key in marks if key.startswith(LETTER))
+        named = [letter for letter in letters if letter.partition < self._kafka.partitions]
         with self._reading() as reader:
             low = {each: reader.bounds(self._topics.dead_letters, each)[0] for each in {n.partition for n in named}}
         gone = [letter for letter in named if letter.offset < low[letter.partition]]
         if gone:
             self._marks.write({letter_key(letter): None for letter in gone})
+
+
+def _parts(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
+    """As many at once as are put back together."""
+    part: list[Letter] = []
+    for letter in letters:
+        part.append(letter)
+        if len(part) == AT_ONCE or sum(each.size for each in part) >= AT_ONCE_BYTES:
+            yield part
+            part = []
+    if part:
+        yield part

@@ -14,13 +14,14 @@ import msgspec
 
 from core import kafka as clients
 from core import log
-from core.errors import BrokerUnavailable
+from core.errors import BrokerUnavailable, InvalidInput
 from core.reading import reading
 from core.settings import Kafka
 from core.topics import Topics
 from streams_proc.letter import LetterId
 
 TIMEOUT_S = 20.0
+LETTER = "letter/"
 _log = log.get(__name__)
 
 
@@ -84,14 +85,16 @@ class KafkaMarks:
     @staticmethod
     def _take(found: dict[str, Mark], key: str, value: bytes) -> None:
         try:
+            if key.startswith(LETTER):
+                LetterId.parse(key.removeprefix(LETTER))
             found[key] = _decoder.decode(value)
-        except msgspec.DecodeError as error:  # nobody but us writes here; what it cannot read it leaves alone
+        except (InvalidInput, msgspec.DecodeError) as error:  # nobody but us writes here; other writing is left alone
             _log.warning("a mark cannot be read", key=key, error=str(error))
 
 
 def letter_key(letter: LetterId) -> str:
     """Key of the mark of a letter."""
-    return f"letter/{letter}"
+    return f"{LETTER}{letter}"
 
 
 def halt_key(stage: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
 from core import log
 from core.errors import BrokerUnavailable
@@ -11,6 +14,8 @@ from core.settings import Kafka
 from streams_proc.origin import KafkaOrigin
 
 TIMEOUT_S = 20.0
+MARGIN_S = 5.0
+AGAIN_S = 0.5
 _log = log.get(__name__)
 
 
@@ -28,14 +33,28 @@ def replay(kafka: Kafka, stage: str, snapshots: str | None) -> None:
     group = kafka.prefix + stage
     client = admin(kafka)  # kept: its answers never come once it is collected
     try:
-        for future in client.delete_consumer_groups([group]).values():
-            future.result(TIMEOUT_S)
+        _delete(client, group, kafka.session_ms / 1000 + MARGIN_S)
     except KafkaException as error:
         if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
             raise BrokerUnavailable(f"group {group} cannot be forgotten; is the stage stopped? {error}") from error
     if snapshots is not None:
         _forget(kafka, snapshots, KafkaOrigin(kafka, stage))
     _log.info("begins again with the first record that is kept", stage=stage)
+
+
+def _delete(client: AdminClient, group: str, patience_s: float) -> None:
+    """Delete a group; a worker that has just ended is its member until the session is over. Raises KafkaException."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            for future in client.delete_consumer_groups([group]).values():
+                future.result(TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.NON_EMPTY_GROUP or time.monotonic() > until:
+                raise
+            time.sleep(AGAIN_S)
+        else:
+            return
 
 
 def _forget(kafka: Kafka, topic: str, origin: KafkaOrigin) -> None:

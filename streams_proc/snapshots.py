@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
 
+from core import log
 from core.errors import SnapshotError
 
 VERSION = 1
+_KEY = re.compile(rb"[0-9]+/[0-9]+/[0-9A-Za-z_-]+")
+_log = log.get(__name__)
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -64,12 +68,16 @@ def decode(key: bytes, value: bytes) -> Snapshot:
 def newest(records: Iterable[tuple[bytes, bytes | None]]) -> tuple[Snapshot | None, tuple[bytes, ...]]:
     """The snapshot with the highest next offset, and the keys of all that live.
 
-    Not the last record: a zombie may write an older one after a newer.
+    Not the last record: a zombie may write an older one after a newer. What lies under a key that is no snapshot's
+    is nobody's state, and left alone.
 
     Args:
         records: key and value in log order; a later record of a key replaces the earlier.
     """
     living = dict(records)
+    for key in [key for key in living if not _KEY.fullmatch(key)]:
+        if living.pop(key) is not None:
+            _log.warning("not_a_snapshot", key=key.decode(errors="replace"))
     values = {key: value for key, value in living.items() if value is not None}
     snapshots = [decode(key, value) for key, value in values.items()]
     return max(snapshots, key=lambda s: s.next, default=None), tuple(values)

@@ -39,7 +39,7 @@ class Gate:
 
     Args:
         running: images inside at once; a larger single request goes in alone.
-        waiting: images that may wait; beyond them `enter` raises GateFull.
+        waiting: images that may wait, live ones and those of batches each; beyond them `enter` raises GateFull.
     """
 
     def __init__(self, running: int, waiting: int, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -55,12 +55,12 @@ class Gate:
     @property
     def idle(self) -> bool:
         """True when nothing runs and nothing waits."""
-        return self._inside == 0 and self._queued == 0
+        return self._inside == 0 and not any(self._turns.values())
 
     async def enter(self, images: int, lane: Lane) -> None:
         """Wait for room. Raises GateFull at once when too many wait."""
         turn = _Turn(lane, images, self._clock(), asyncio.Event())
-        others = self._queued
+        others = sum(turn.images for turn in self._turns[lane])
         self._turns[lane].append(turn)
         self._admit()
         if turn.come.is_set():
@@ -85,10 +85,6 @@ class Gate:
             self._live_inside -= images
             self._live_left_at = self._clock()
         self._admit()
-
-    @property
-    def _queued(self) -> int:
-        return sum(turn.images for turns in self._turns.values() for turn in turns)
 
     def _admit(self) -> None:
         while (turn := self._next()) is not None and self._fits(turn):

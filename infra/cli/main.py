@@ -50,6 +50,16 @@ class DeadLetters(LazyGroup):
     )
 
 
+class Stage(LazyGroup):
+    """`sightline stage`."""
+
+    lazy = (
+        ("stop", "Stop one process; the others go on.", f"{HERE}.stage:stop"),
+        ("start", "Start it again.", f"{HERE}.stage:start"),
+        ("replay", "Let a stage begin again with the first record that is kept.", f"{HERE}.stage:replay"),
+    )
+
+
 class Evaluate(LazyGroup):
     """`sightline evaluate`."""
 
@@ -86,6 +96,7 @@ for name, group, text in (
     ("streams", Streams, "What is watched."),
     ("token", Tokens, "Who may ask the query service: bearer tokens and API keys."),
     ("dlq", DeadLetters, "Records that could not be handled: the dead letters."),
+    ("stage", Stage, "One process of the running stack, on its own."),
     ("evaluate", Evaluate, "Measure against labelled data."),
 ):
     app.add_typer(typer.Typer(cls=group, no_args_is_help=True, help=text), name=name)

@@ -33,7 +33,7 @@ def status() -> None:
         from infra.stack.elsewhere import moved_ports  # noqa: PLC0415 - heavy
         from infra.stack.places import Places  # noqa: PLC0415 - heavy
         from infra.stack.processes import all_processes  # noqa: PLC0415
-        from infra.stack.supervisor import Supervisor  # noqa: PLC0415
+        from infra.stack.supervisor import Supervisor, last_words  # noqa: PLC0415
 
         settings = load()
         supervisor = Supervisor(Places.of(settings))
@@ -61,6 +61,13 @@ def status() -> None:
             say(screen, f"The stack was started with other settings: {moved}.")
         for stage, mark in halted.items():
             say(screen, standstill(stage, mark))
+        for name, found in running.items():
+            if found.state not in ("RUNNING", "STOPPED"):
+                log = Places.of(settings).log / f"{name}.log"
+                say(
+                    screen,
+                    f"{name} is {found.state}; it has said last (`sightline logs {name}`):\n{last_words(log, 1)}",
+                )
         if not whole:
             raise typer.Exit(FAILED)
 

@@ -39,7 +39,8 @@ def up(settings: Settings, watch: Watch) -> bool:
     """Start what does not run yet; False when everything ran already.
 
     Raises:
-        SetupError: something is missing or does not start; nothing is left running then.
+        SetupError: something is missing or does not start; nothing is left running then. Or something was ready
+            and has ended since: the rest runs.
         TransientError, FatalError: topics or schemas cannot be made.
     """
     places = Places.of(settings)
@@ -54,11 +55,12 @@ def up(settings: Settings, watch: Watch) -> bool:
         try:
             if begun:
                 _begin(settings, places, supervisor)
-            _start(settings, places, supervisor, watch)
+            steps = _start(settings, places, supervisor, watch)
         except BaseException:
             if begun:
                 _end(settings, places, supervisor, watch)
             raise
+    steps.look_again()
     return True
 
 
@@ -70,6 +72,21 @@ def down(settings: Settings, watch: Watch) -> bool:
         return leftovers.end(places, settings.stack.stop_timeout_s) > 0
     _end(settings, places, supervisor, watch)
     return True
+
+
+def stop_some(settings: Settings, processes: Sequence[Process], watch: Watch) -> None:
+    """Stop these processes of a stack that runs. Raises StoppedAnswering."""
+    begun = time.monotonic()
+    _stop(Supervisor(Places.of(settings)), [process.name for process in processes], watch)
+    watch.done("stopping", time.monotonic() - begun)
+
+
+def start_some(settings: Settings, processes: Sequence[Process], watch: Watch) -> None:
+    """Start these processes of a stack that runs, and wait until they are ready. Raises SetupError."""
+    places = Places.of(settings)
+    steps = _Steps(settings, places, Supervisor(places), watch)
+    steps.begin(processes)
+    steps.wait(processes)
 
 
 def migrate(settings: Settings, watch: Watch) -> None:
@@ -134,7 +151,7 @@ def _begin(settings: Settings, places: Places, supervisor: Supervisor) -> None:
     supervisor.begin(configuration.variables(settings, places, os.environ))
 
 
-def _start(settings: Settings, places: Places, supervisor: Supervisor, watch: Watch) -> None:
+def _start(settings: Settings, places: Places, supervisor: Supervisor, watch: Watch) -> _Steps:
     """Servers first, together; what they keep; then whoever uses them, while the models are still loading."""
     steps = _Steps(settings, places, supervisor, watch)
     first = servers(settings)
@@ -145,6 +162,7 @@ def _start(settings: Settings, places: Places, supervisor: Supervisor, watch: Wa
     migrate(settings, watch)
     steps.begin(rest)
     steps.wait([*models, *rest])
+    return steps
 
 
 def _topics(settings: Settings) -> None:
@@ -194,6 +212,7 @@ class _Steps:
         self._supervisor = supervisor
         self._watch = watch
         self._begun: dict[str, float] = {}
+        self._ready: dict[str, tuple[Process, float]] = {}
 
     def begin(self, processes: Sequence[Process]) -> None:
         """Start these together."""
@@ -218,12 +237,21 @@ class _Steps:
                 raise SetupError(self._failure(process, "does not start"))
             if found.state == "RUNNING" and ready():
                 self._watch.done(process.name, seconds)
+                self._ready[process.name] = process, found.began
                 return
             if seconds > self._settings.stack.start_timeout_s:
                 limit = f"is not ready after {seconds:.0f} s (SIGHTLINE_STACK__START_TIMEOUT_S)"
                 raise SetupError(self._failure(process, limit))
             self._watch.waiting(process.name, seconds)
             time.sleep(POLL_S)
+
+    def look_again(self) -> None:
+        """Whether all still run that were ready: one may meet what ends it with its first record. Raises SetupError."""
+        running = self._supervisor.processes()
+        for name, (process, began) in self._ready.items():
+            found = running.get(name)
+            if found is None or found.state != "RUNNING" or found.began != began:
+                raise SetupError(self._failure(process, "was ready and has ended since; the rest of the stack runs"))
 
     def _failure(self, process: Process, what: str) -> str:
         log = self._places.log / f"{process.name}.log"

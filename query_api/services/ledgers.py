@@ -127,9 +127,10 @@ class Ledgers:
     def _placed(self, run: _Run, seen: Seen) -> LedgerItem:
         if not run.under_way:
             return self._item(run, run.stored, Places())
-        # asked again after the look, so that what has gone on meanwhile is found at one of both
-        stored = self._stored(run.stream, run.run)
+        # asked again after the look, so that what has gone on meanwhile is found at one of both; what is missing is
+        # asked first: what is stored between the two questions would be in flight, and nowhere, the other way round
         missing = self._missing(run, -1, MOST_MISSING)
+        stored = self._stored(run.stream, run.run)
         ledger = balance(run.run.counts, stored)
         waiting = None if seen is None else seen.get(run.key)
         return self._item(run, stored, places_of(ledger, run.run.counts, missing, waiting))

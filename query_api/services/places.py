@@ -17,6 +17,7 @@ def places_of(ledger: Ledger, counts: IngestCounts, missing: Sequence[Seq], wait
     """The places, which sum to what is in flight.
 
     Args:
+        ledger: of counts asked for last of all.
         missing: frames that ClickHouse does not have, asked for after `waiting`; the first `MOST_MISSING`.
         waiting: what was seen on Kafka; None when nothing could be.
     """

@@ -172,9 +172,9 @@ class Campaign:
             ended.set()
             watcher.join()
             self._offsets.close()
-        self._judge_tasks(batch, verdict)
-        self._judge_streams(live, verdict)
-        self._judge_ledgers([*batch, *live], verdict)
+        wanted_tasks = self._judge_tasks(batch, verdict)
+        wanted_streams = self._judge_streams(live, verdict)
+        self._judge_ledgers({**wanted_tasks, **wanted_streams}, verdict)
         self._note(done, verdict)
         self._service.forget(list(batch), list(live))
         return verdict
@@ -241,6 +241,7 @@ class Campaign:
         self, batch: Mapping[StreamId, Clip], live: Mapping[StreamId, Clip], verdict: Verdict, ended: threading.Event
     ) -> None:
         settled: set[StreamId] = set()
+        seen: dict[str, int] = {}
         looks = itertools.count()
         while not ended.wait(LEDGER_S):
             if next(looks) % ALL_LEDGERS_EVERY == 0:
@@ -248,31 +249,44 @@ class Campaign:
             try:
                 asked = [stream for stream in (*tuple(batch), *live) if stream not in settled]
                 for ledger in self._service.ledgers(asked) if asked else ():
-                    verdict.unsummed += not sums(ledger)
-                    if ledger["finished"] and ledger["imbalance"]:
-                        verdict.unsummed += 1
-                        verdict.notes.append(f"ledger: {ledger}")
+                    self._look_at(ledger, seen, verdict)
                     if ledger["finished"] and not ledger["in_flight"]:
                         settled.add(StreamId(UUID(ledger["stream_id"])))
-            except AssertionError as error:  # it did not answer for minutes: the round's own waiting says so too
-                verdict.notes.append(f"ledger: {error}")
+            except Exception as error:  # a thread of its own: the verdict says it
+                verdict.unsummed += 1
+                verdict.notes.append(f"ledger: {error!r}")
 
-    def _judge_tasks(self, batch: Mapping[StreamId, Clip], verdict: Verdict) -> None:
+    @staticmethod
+    def _look_at(ledger: Mapping[str, Any], seen: dict[str, int], verdict: Verdict) -> None:
+        """While it runs: both sums, no frame that is nowhere, and nothing that was counted is taken back."""
+        done = ledger["processed"] + ledger["dead_lettered"]
+        if not sums(ledger) or ledger["imbalance"] or done < seen.get(ledger["stream_id"], 0):
+            verdict.unsummed += 1
+            verdict.notes.append(f"ledger, {seen.get(ledger['stream_id'], 0)} were done before: {ledger}")
+        seen[ledger["stream_id"]] = done
+
+    def _judge_tasks(self, batch: Mapping[StreamId, Clip], verdict: Verdict) -> dict[StreamId, int]:
+        """The frames that each must have."""
         for task, clip in batch.items():
             stored = self._stores.rows(task)
             self._compare(f"task {clip.name}", without_ids(stored), self._expected[clip], verdict)
+        return {task: len(self._expected[clip].by_kind["frames"]) for task, clip in batch.items()}
 
-    def _judge_streams(self, live: Mapping[StreamId, Clip], verdict: Verdict) -> None:
+    def _judge_streams(self, live: Mapping[StreamId, Clip], verdict: Verdict) -> dict[StreamId, int]:
+        """The frames that Kafka has acknowledged of each."""
         settings = self._rig.settings
         topics, streams = Topics.of(settings.kafka), list(live)
         frames = records_of(settings, topics.frames_live, streams)
         published = {topic: records_of(settings, topic, streams) for topic in (topics.detections, topics.tracks)}
+        wanted = {}
         for stream, clip in live.items():
             expected = self._expectation(stream, expect(settings, once(frames[stream]), self._answers))
             self._compare(f"stream {clip.name}", self._stores.rows(stream), expected, verdict)
             verdict.disordered += disorder(published[topics.detections][stream], decode_detections)
             verdict.disordered += disorder(published[topics.tracks][stream], decode_tracks)
             self._undisturbed.delete_stream(stream)
+            wanted[stream] = len(expected.by_kind["frames"])
+        return wanted
 
     def _expectation(self, stream: StreamId, found: Found) -> Rows:
         """What the pass found, through a database of its own, so that both sides are read in the same way."""
@@ -297,11 +311,18 @@ class Campaign:
         if lost or more or twice:
             verdict.notes += [f"{what}: {line}" for line in stored.differences(expected)]
 
-    def _judge_ledgers(self, ids: Sequence[StreamId], verdict: Verdict) -> None:
-        for ledger in self._service.ledgers(ids):
-            if not sums(ledger) or ledger["in_flight"] or ledger["imbalance"] or not ledger["finished"]:
+    def _judge_ledgers(self, wanted: Mapping[StreamId, int], verdict: Verdict) -> None:
+        """One run each, finished, that has as many frames as were counted past the ledger."""
+        found = self._service.ledgers(list(wanted))
+        if sorted(ledger["stream_id"] for ledger in found) != sorted(map(str, wanted)):
+            verdict.unsummed += 1
+            verdict.notes.append(f"ledgers of {[(ledger['stream_id'], ledger['run']) for ledger in found]}")
+        for ledger in found:
+            frames = wanted[StreamId(UUID(ledger["stream_id"]))]
+            open_ = ledger["in_flight"] or ledger["imbalance"] or not ledger["finished"]
+            if not sums(ledger) or open_ or ledger["processed"] != frames:
                 verdict.unsummed += 1
-                verdict.notes.append(f"ledger at the end: {ledger}")
+                verdict.notes.append(f"ledger at the end, {frames} frames were counted: {ledger}")
 
     def _note(self, done: Sequence[tuple[Fault, float | None]], verdict: Verdict) -> None:
         figures = self.figures

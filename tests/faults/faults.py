@@ -22,6 +22,7 @@ CUT_S = 8.0
 SILENT_S = 20.0
 RECOVERY_S = 15.0
 GONE_S = 60.0
+ATTEMPTS = 3
 Action = Callable[[Rig, random.Random], bool]
 
 
@@ -34,25 +35,35 @@ class Fault:
         process: whose recovery is waited for (`pulse.Pulse`).
         act: does it and undoes what has to be undone; False when there was nothing to do it to.
         limit_s: most seconds until what came after it has passed; None: no promise.
-        rare: not part of a short run.
-        weight: how often it is drawn beside the others.
     """
 
     name: str
     process: str
     act: Action
     limit_s: float | None = None
-    rare: bool = False
-    weight: int = 1
 
 
-def killed(process: str, limit_s: float = RECOVERY_S, weight: int = 4) -> Fault:
+def reader_killed() -> Fault:
+    """`kill -9` of any child of an ingest host that reads a source: a task's, a stream's or a camera's."""
+
+    def act(rig: Rig, chance: random.Random) -> bool:
+        readers = rig.readers()
+        if not readers:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(chance.choice(readers), signal.SIGKILL)
+        return True
+
+    return Fault("kill -9 reader", "reader", act, RECOVERY_S)
+
+
+def killed(process: str, limit_s: float = RECOVERY_S) -> Fault:
     """`kill -9` of a process; the supervisor starts it again."""
 
     def act(rig: Rig, _: random.Random) -> bool:
         return rig.kill(process) is not None
 
-    return Fault(f"kill -9 {process}", process, act, limit_s, weight=weight)
+    return Fault(f"kill -9 {process}", process, act, limit_s)
 
 
 def frozen(process: str, seconds: float = BEYOND_SESSION_S) -> Fault:
@@ -73,25 +84,29 @@ def frozen(process: str, seconds: float = BEYOND_SESSION_S) -> Fault:
 def cut(wire: str, client: str, direction: Direction | None = None, seconds: float = CUT_S) -> Fault:
     """Nothing arrives for some seconds, or nothing in one direction."""
     held = BOTH if direction is None else frozenset({direction})
-
-    def act(rig: Rig, _: random.Random) -> bool:
-        with rig.proxies.ruled(wire, Rule(client, held)):
-            time.sleep(seconds)
-        return True
-
     how = "network cut" if direction is None else f"network cut {direction.replace('_', ' ')}"
-    return Fault(f"{how} {seconds:.0f} s, {client} - {wire}", client, act)
+    name = f"{how} {seconds:.0f} s, {client} - {wire}"
+    return Fault(name, client, ruled(wire, Rule(client, held), seconds))
 
 
 def slowed(wire: str, client: str) -> Fault:
     """Every piece takes a while."""
+    name = f"network slow (+150 ms) {CUT_S:.0f} s, {client} - {wire}"
+    return Fault(name, client, ruled(wire, Rule(client, delay_s=0.15), CUT_S))
+
+
+def ruled(wire: str, rule: Rule, seconds: float) -> Action:
+    """A rule for so long; again when nothing came its way, for then it was no fault."""
 
     def act(rig: Rig, _: random.Random) -> bool:
-        with rig.proxies.ruled(wire, Rule(client, delay_s=0.15)):
-            time.sleep(CUT_S)
-        return True
+        for _ in range(ATTEMPTS):
+            with rig.proxies.ruled(wire, rule) as hurt:
+                time.sleep(seconds)
+            if hurt.pieces:
+                return True
+        return False
 
-    return Fault(f"network slow (+150 ms) {CUT_S:.0f} s, {client} - {wire}", client, act)
+    return act
 
 
 def two_more(stage: str) -> Fault:
@@ -106,7 +121,7 @@ def two_more(stage: str) -> Fault:
             worker.wait(40)
         return True
 
-    return Fault(f"two {stage} workers added and removed", stage, act, weight=2)
+    return Fault(f"two {stage} workers added and removed", stage, act)
 
 
 def _host_gone(rig: Rig, chance: random.Random) -> bool:
@@ -130,7 +145,7 @@ def camera_told(what: str, words: str, after: str | None = None, seconds: float 
             rig.camera.tell(after)
         return True
 
-    return Fault(f"camera {what}", "reader", act, RECOVERY_S, weight=2)
+    return Fault(f"camera {what}", "reader", act, RECOVERY_S)
 
 
 def _models_gone(rig: Rig, _: random.Random) -> bool:
@@ -157,20 +172,12 @@ def _down_and_up(rig: Rig, _: random.Random) -> bool:
     return True
 
 
-def _broker_out_of_reach(seconds: float) -> Action:
-    def act(rig: Rig, _: random.Random) -> bool:
-        with rig.proxies.ruled("kafka", Rule(None, BOTH)):
-            time.sleep(seconds)
-        return True
-
-    return act
-
-
 def catalogue() -> tuple[Fault, ...]:
     """Every fault but those that need a stack of their own (`special`)."""
     workers = ("control", "detect", "analyse", "sink-clickhouse", "sink-lancedb", "sink-media", "notify")
     return (
-        *(killed(name) for name in (*workers, "ingest", "reader", "query", "kafka", "clickhouse")),
+        *(killed(name) for name in (*workers, "ingest", "query", "kafka", "clickhouse")),
+        reader_killed(),
         killed("models", 30.0),
         *(frozen(name) for name in workers),
         frozen("ingest", BEYOND_INGEST_S),
@@ -189,19 +196,19 @@ def catalogue() -> tuple[Fault, ...]:
         slowed("models", "detect"),
         slowed("clickhouse", "sink-clickhouse"),
         *(two_more(stage) for stage in ("ingest", "detect", "analyse", "sink-clickhouse", "sink-lancedb")),
-        Fault("broker restarted (SIGTERM)", "kafka", _broker_restarts, weight=2),
-        Fault("one of two ingest hosts gone", "reader", _host_gone, RECOVERY_S, weight=2),
+        Fault("broker restarted (SIGTERM)", "kafka", _broker_restarts),
+        Fault("one of two ingest hosts gone", "reader", _host_gone, RECOVERY_S),
         camera_told("drops every connection", "drop"),
         camera_told(f"silent for {SILENT_S:.0f} s", "stall", "go", SILENT_S),
-        Fault(f"model server gone {GONE_S:.0f} s", "models", _models_gone, rare=True),
-        Fault("SIGKILL of everything, then up (power cut)", "all", _power_cut, rare=True),
-        Fault("down, then up", "all", _down_and_up, rare=True),
+        Fault(f"model server gone {GONE_S:.0f} s", "models", _models_gone),
+        Fault("SIGKILL of everything, then up (power cut)", "all", _power_cut),
+        Fault("down, then up", "all", _down_and_up),
     )
 
 
 def broker_out_of_reach(seconds: float) -> Fault:
     """The broker does not answer anybody."""
-    return Fault(f"broker out of reach {seconds:.0f} s", "kafka", _broker_out_of_reach(seconds), rare=True)
+    return Fault(f"broker out of reach {seconds:.0f} s", "kafka", ruled("kafka", Rule(None, BOTH), seconds))
 
 
 def stands(rig: Rig) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import multiprocessing
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +20,7 @@ HOST = "127.0.0.1"
 ANSWER_S = 30.0
 BOTH: frozenset[Direction] = frozenset({"to_server", "from_server"})
 LOOK_AGAIN_S = 0.05
+MOST_ASKED = 4
 PIECE = 64 * 1024
 
 
@@ -36,22 +39,60 @@ class Rule:
     held: frozenset[Direction] = frozenset()
     delay_s: float = 0.0
 
+    def about(self, client: str, direction: Direction) -> bool:
+        """Whether it does anything to a client's bytes in this direction."""
+        return bool(client) and self.client in (None, client) and (direction in self.held or self.delay_s > 0)
+
 
 @dataclass(slots=True)
 class Wire:
-    """One server's proxy."""
+    """One server's proxy.
+
+    Attributes:
+        rules: those that hold, by number.
+        hurt: pieces that each rule has held or slowed.
+    """
 
     name: str
     port: int
     target: int
-    rules: list[Rule] = field(default_factory=list)
+    rules: dict[int, Rule] = field(default_factory=dict)
+    hurt: Counter[int] = field(default_factory=Counter)
 
     def delay(self, client: str, direction: Direction) -> float | None:
         """Seconds that a piece waits; None: until a rule ends."""
-        mine = [rule for rule in self.rules if client and rule.client in (None, client)]
-        if any(direction in rule.held for rule in mine):
+        mine = self._mine(client, direction)
+        if any(direction in rule.held for rule in mine.values()):
             return None
-        return sum(rule.delay_s for rule in mine)
+        return sum(rule.delay_s for rule in mine.values())
+
+    def count(self, client: str, direction: Direction) -> None:
+        """One more piece comes to whichever rules are about it."""
+        self.hurt.update(self._mine(client, direction).keys())
+
+    def _mine(self, client: str, direction: Direction) -> dict[int, Rule]:
+        return {number: rule for number, rule in self.rules.items() if rule.about(client, direction)}
+
+    def append(self, number: int, rule: Rule) -> int:
+        """The rule holds from now on."""
+        self.rules[number] = rule
+        return 0
+
+    def remove(self, number: int, _: Rule) -> int:
+        """It holds no more; how many pieces it has held or slowed."""
+        del self.rules[number]
+        return self.hurt.pop(number, 0)
+
+
+@dataclass(slots=True)
+class Hurt:
+    """What a rule did, once it holds no more.
+
+    Attributes:
+        pieces: that were held or slowed.
+    """
+
+    pieces: int = 0
 
 
 class Proxies:
@@ -66,6 +107,7 @@ class Proxies:
         self._orders, theirs = spawning.Pipe()
         self._process = spawning.Process(target=_serve, args=(wires, who, theirs), name="proxies", daemon=True)
         self._theirs = theirs
+        self._numbers = itertools.count()
 
     def start(self) -> None:
         """Listen. Raises OSError when a port is taken."""
@@ -80,23 +122,26 @@ class Proxies:
         self._process.kill()
 
     @contextlib.contextmanager
-    def ruled(self, wire: str, rule: Rule) -> Iterator[None]:
+    def ruled(self, wire: str, rule: Rule) -> Iterator[Hurt]:
         """The rule holds within the block."""
-        self._order("append", wire, rule)
+        number, hurt = next(self._numbers), Hurt()
+        self._order("append", wire, number, rule)
         try:
-            yield
+            yield hurt
         finally:
-            self._order("remove", wire, rule)
+            hurt.pieces = self._order("remove", wire, number, rule)
 
-    def _order(self, what: Change, wire: str, rule: Rule) -> None:
-        self._orders.send((what, wire, rule))
-        self._answer()
+    def _order(self, what: Change, wire: str, number: int, rule: Rule) -> int:
+        self._orders.send((what, wire, number, rule))
+        return self._answer()
 
-    def _answer(self) -> None:
+    def _answer(self) -> int:
         if not self._orders.poll(ANSWER_S):
             raise OSError(f"the proxies did not answer within {ANSWER_S:.0f} s")
-        if (error := self._orders.recv()) is not None:
-            raise error
+        answer: int | OSError = self._orders.recv()
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
 
 
 def _serve(wires: Sequence[Wire], who: Callable[[int], str], orders: Connection) -> None:
@@ -122,11 +167,10 @@ class _Serving:
             except OSError as error:
                 self._orders.send(error)
                 return
-            self._orders.send(None)
+            self._orders.send(0)
             while True:
-                what, wire, rule = await asyncio.to_thread(self._orders.recv)
-                getattr(self._wires[wire].rules, what)(rule)
-                self._orders.send(None)
+                what, wire, number, rule = await asyncio.to_thread(self._orders.recv)
+                self._orders.send(getattr(self._wires[wire], what)(number, rule))
 
     async def _connected(self, wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.CancelledError):
@@ -159,11 +203,13 @@ class Client:
     def __init__(self, port: int, who: Callable[[int], str]) -> None:
         self._port = port
         self._who = who
-        self._name: str | None = None
+        self._name = ""
+        self._asked = 0
 
     async def name(self) -> str:
-        """Name of the process."""
-        if self._name is None:
+        """Name of the process; empty when it cannot be told, or is none of the stack's."""
+        if not self._name and self._asked < MOST_ASKED:
+            self._asked += 1
             self._name = await asyncio.to_thread(self._who, self._port)
         return self._name
 
@@ -172,6 +218,8 @@ async def _pump(
     wire: Wire, client: Client, direction: Direction, source: asyncio.StreamReader, target: asyncio.StreamWriter
 ) -> None:
     while data := await source.read(PIECE):
+        if wire.rules:
+            wire.count(await client.name(), direction)
         while wire.rules:
             delay = wire.delay(await client.name(), direction)
             await asyncio.sleep(LOOK_AGAIN_S if delay is None else delay)

@@ -106,17 +106,19 @@ class Rig:
         return self._supervisor.processes()
 
     def pid(self, name: str) -> int | None:
-        """Process id of one that runs now; ``reader`` is any child of the ingest host."""
-        if name == "reader":
-            host = self.pid("ingest")
-            children = psutil.Process(host).children(recursive=True) if host else []
-            readers = [child for child in children if child.name() == "reader"]
-            return max(readers, key=lambda child: child.create_time()).pid if readers else None
+        """Process id of one that runs now."""
         try:
             found = self.processes().get(name)
         except StoppedAnswering:
             return None
         return found.pid if found and found.pid else None
+
+    def readers(self) -> list[int]:
+        """Process ids of the ingest host's readers, the eldest first."""
+        host = self.pid("ingest")
+        children = psutil.Process(host).children(recursive=True) if host else []
+        readers = [child for child in children if child.name() == "reader"]
+        return [child.pid for child in sorted(readers, key=psutil.Process.create_time)]
 
     def serves(self) -> bool:
         """Whether the query service that the supervisor knows, not one that it has lost, holds the port."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -17,7 +18,9 @@ import httpx
 import psutil
 import pytest
 
+from core.kafka import producer
 from core.settings import Settings
+from core.topics import Topics
 from infra.stack.leftovers import leftovers
 from infra.stack.places import Places
 from infra.stack.supervisor import Supervisor
@@ -178,6 +181,49 @@ def test_a_killed_worker_comes_back(stack: RunningStack) -> None:
     psutil.Process(before).kill()
     eventually(lambda: supervisor.processes()["detect"].pid not in (0, before))
     eventually(lambda: supervisor.processes()["detect"].state == "RUNNING")
+
+
+@pytest.mark.stack
+def test_one_process_is_stopped_and_started_alone(stack: RunningStack) -> None:
+    stopped = sightline(stack.env, "stage", "stop", "notify")
+    assert stopped.returncode == 0, stopped.stderr
+    shown = sightline(stack.env, "status")
+    assert shown.returncode == 1
+    assert [line.split()[1] for line in shown.stdout.splitlines() if line.startswith("notify")] == ["STOPPED"]
+    assert sightline(stack.env, "stage", "start", "notify").returncode == 0
+    assert sightline(stack.env, "status").returncode == 0
+    wrong = sightline(stack.env, "stage", "stop", "kafkaa")
+    assert wrong.returncode == 2
+    assert "there is no 'kafkaa'; there are kafka, clickhouse" in wrong.stderr
+
+
+@pytest.mark.stack
+def test_a_stage_whose_state_cannot_be_read_is_led_back_by_the_command_that_it_names(stack: RunningStack) -> None:
+    topics, client = Topics.of(stack.settings.kafka), producer(stack.settings.kafka, "test")
+    client.produce(topics.snapshots_analyse, key=b"0/1/another", value=b"rubbish", partition=0)
+    client.produce(topics.snapshots_analyse, key=b"nobody", value=b"rubbish", partition=0)
+    assert client.flush(30) == 0
+    supervisor = Supervisor(Places.of(stack.settings))
+    before = supervisor.processes()["analyse"].pid
+    psutil.Process(before).kill()
+    client.produce(topics.detections, key=b"x", value=b"{}", partition=0)
+    assert client.flush(30) == 0
+    said = "sightline stage replay analyse"
+    eventually(lambda: said in sightline(stack.env, "logs", "analyse", "-n", "50").stdout)
+    replayed = sightline(stack.env, "stage", "replay", "analyse")
+    assert replayed.returncode == 0, replayed.stderr
+    eventually(lambda: "{}" in sightline(stack.env, "dlq", "show", _first_letter(stack)).stdout)
+    steady = supervisor.processes()["analyse"].pid
+    time.sleep(5)
+    assert supervisor.processes()["analyse"].pid == steady
+    assert sightline(stack.env, "dlq", "drop", "--all").returncode == 0
+    wrong = sightline(stack.env, "stage", "replay", "kafka")
+    assert (wrong.returncode, "there is no stage 'kafka'" in wrong.stderr) == (2, True)
+
+
+def _first_letter(stack: RunningStack) -> str:
+    shown = sightline(stack.env, "dlq", "list", "--json", "--stage", "analyse")
+    return str(json.loads(shown.stdout.splitlines()[0])["id"]) if shown.stdout else "0/0"
 
 
 @pytest.mark.stack

@@ -1,4 +1,4 @@
-"""ClickHouse away while its sink writes: the sink waits, and everything comes once."""
+"""ClickHouse away, or refusing what its sink writes: the sink waits, and everything comes once."""
 
 from __future__ import annotations
 
@@ -104,6 +104,41 @@ def test_what_came_while_clickhouse_was_away_is_stored_once_when_it_is_back(
     assert _COUNTS.pop() == (FRAMES - 1, 1), "each frame once, those that were written twice too"
     assert ledger.log == [(STREAM, Run(1), NAME, "detections")]
     analytics.close()
+
+
+@pytest.mark.timeout(280)
+def test_what_clickhouse_refused_is_stored_once_when_it_takes_it_again(
+    server: tuple[Settings, Callable[[], AbstractContextManager[None]]],
+) -> None:
+    settings, run = server
+    topics, ledger = Topics.of(settings.kafka), FakeLedger()
+    batches = records(topics.detections)
+    reasons: list[str] = []
+    with run():
+        client = Client(settings)
+        apply(client, Topology.of(settings.clickhouse))
+        table = f"{settings.clickhouse.database}.frames"
+        analytics = AnalyticsStore.connect(settings)
+        handler = SinkHandler(NAME, "p.", ByTopic(topics), ClickHouseStore(analytics), ledger)
+        assert asyncio.run(_once(handler, batches[:20])) == [()] * 20
+        client.command(f"ALTER TABLE {table} MODIFY SETTING parts_to_delay_insert = 0, parts_to_throw_insert = 1")
+
+        async def sleep(_: float) -> None:
+            with pytest.raises(StoreUnavailable) as refused:
+                await handler.handle(batches[20:])
+            reasons.append(str(refused.value))
+            if len(reasons) == 3:
+                client.command(f"ALTER TABLE {table} RESET SETTING parts_to_delay_insert, parts_to_throw_insert")
+
+        async def through() -> Sequence[Outcome] | None:
+            return await attempt(lambda: handler.handle(batches[20:]), NAME, backoff=Backoff(sleep))
+
+        assert asyncio.run(through()) == [()] * (len(batches) - 20)
+        assert all("Too many parts" in reason for reason in reasons)
+        assert _counts(settings) == (FRAMES - 1, 1)
+        assert ledger.log == [(STREAM, Run(1), NAME, "detections")]
+        client.close()
+        analytics.close()
 
 
 _COUNTS: list[tuple[int, int]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 import uuid
 from collections.abc import Iterator
@@ -170,6 +171,28 @@ def test_marks_go_when_their_letters_have_expired(kafka: Kafka) -> None:
     (second,) = box.kept()
     box.drop([second.letter.id])
     assert list(KafkaMarks(kafka).all()) == [f"letter/{second.letter.id}"]
+
+
+STRANGE_KEYS = (b"", b"\xff", b"letter/", b"letter/x/y", b"letter/-1/2", b"letter/9999/1", b"halt", b"else/1/2")
+
+
+def test_rubbish_among_dead_letters_and_their_marks_is_shown_or_left_alone(kafka: Kafka, command: Any) -> None:
+    topics, box, chance = Topics.of(kafka), LetterBox(kafka), random.Random(5)
+    values = [b"", b"{", b"\xc1", b"null", b'{"what": "eaten", "ts_ms": 1}', b'{"what": "dropped", "ts_ms": 1}']
+    values += [chance.randbytes(chance.randrange(1, 5000)) for _ in range(50)]
+    feed(kafka, topics.dead_letter_marks, [(key, value) for key in STRANGE_KEYS for value in values])
+    values.append(b"\x00" * (kafka.max_message_bytes - 1000))
+    feed(kafka, topics.dead_letter_marks, [(b"letter/0/0", values[-1])])
+    feed(kafka, topics.dead_letters, [(chance.choice(STRANGE_KEYS), value) for value in values])
+    assert len(listed(command, "--limit", "100")) == len(values)
+    ours = box.kept()[0].letter.id
+    assert command("show", str(ours)).exit_code == 0
+    refused = command("replay", str(ours))
+    assert refused.exit_code == 1
+    assert "no stage of this broker reads" in refused.stderr
+    assert command("drop", str(ours)).exit_code == 0
+    assert [kept.letter.id for kept in box.kept() if kept.mark is not None] == [ours]
+    assert "56 dropped" in command("drop", "--all").stdout
 
 
 def test_a_stage_whose_records_all_fail_stands_still_through_restarts_and_loses_nothing(

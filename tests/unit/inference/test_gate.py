@@ -70,8 +70,13 @@ def test_refuses_what_can_not_wait() -> None:
         waiting = asyncio.create_task(gate.enter(2, BATCH))
         await settle()
         with pytest.raises(GateFull, match="2 images are waiting"):
-            await gate.enter(1, LIVE)
+            await gate.enter(1, BATCH)
+        camera = asyncio.create_task(gate.enter(1, LIVE))
+        await settle()
+        assert not camera.done(), "it waits, whatever else does"
         gate.leave(1, BATCH)
+        await camera
+        gate.leave(1, LIVE)
         await waiting
 
     asyncio.run(scenario())

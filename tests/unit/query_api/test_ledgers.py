@@ -68,6 +68,29 @@ def test_a_frame_that_is_nowhere_is_an_imbalance_while_the_run_goes_on(
     assert item["differences"] == ["10 frames are neither stored nor on Kafka"]
 
 
+def test_what_is_stored_between_two_questions_is_at_no_moment_nowhere(
+    client: testing.TestClient, parts: Parts, task: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading(parts, number := task(), UNDER_WAY, stored=range(5))
+    parts.flights.waiting = Waiting(unread=0, detections={Seq(i): AT_SINK for i in range(5, 25)}, whole=True)
+    store = parts.analytics
+
+    def gone_on(question: Callable[..., Any]) -> Callable[..., Any]:
+        def asked(*arguments: Any, **more: Any) -> Any:
+            answer = question(*arguments, **more)
+            store.stored = frozenset(range(len(store.stored) + 5))
+            store.counts = FrameCounts(len(store.stored), 0)
+            return answer
+
+        return asked
+
+    monkeypatch.setattr(store, "frame_counts", gone_on(store.frame_counts))
+    monkeypatch.setattr(store, "missing_frames", gone_on(store.missing_frames))
+    item = ledger(client, number)
+    assert item["in_flight"] > item["places"]["ingest"], "something is still on its way"
+    assert (item["places"]["missing"], item["imbalance"]) == (0, 0)
+
+
 def test_more_stored_than_ingest_has_told_of_is_no_imbalance_while_the_run_goes_on(
     client: testing.TestClient, parts: Parts, task: Callable[..., str]
 ) -> None:

@@ -29,6 +29,14 @@ def test_a_later_record_of_a_key_replaces_the_earlier_and_null_removes_it() -> N
     assert snapshots.newest([]) == (None, ())
 
 
+def test_what_lies_under_a_key_of_nobody_is_left_alone() -> None:
+    strange = [(key, b"rubbish") for key in (b"", b"nokey", b"1/2", b"x/y/z", b"0/1/a/b", b"\xff/1/a")]
+    ours = (snapshots.key_of(0, 1, "a"), snapshots.encode(3, b"state"))
+    found, keys = snapshots.newest([*strange, ours])
+    assert found is not None
+    assert (found.data, keys) == (b"state", (ours[0],))
+
+
 def test_a_static_member_that_comes_back_in_the_same_generation_has_another_key() -> None:
     assert snapshots.key_of(3, 5, "one") != snapshots.key_of(3, 5, "two")
 

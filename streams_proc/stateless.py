@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from core.metrics import counter
@@ -37,18 +38,24 @@ class Course:
     running: int = 0
     at_work: float = -STANDING_BACK_S
 
-    def busy(self) -> bool:
+    def busy(self, now: float) -> bool:
         """Whether it is at work, or was lately."""
-        return self.running > 0 or not self.gather.empty or time.monotonic() - self.at_work < STANDING_BACK_S
+        return self.running > 0 or not self.gather.empty or now - self.at_work < STANDING_BACK_S
 
 
 class StatelessLine:
     """Takes what Faust delivers, asks the handler, publishes, commits.
 
     What is committed has been answered, and all its outputs confirmed.
+
+    Args:
+        clock: monotonic seconds.
     """
 
-    def __init__(self, stage: StatelessStage, means: Means, pressure: Pressure) -> None:
+    def __init__(
+        self, stage: StatelessStage, means: Means, pressure: Pressure, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
         self._stage = stage
         self._means = means
         together = [(topic,) for topic in stage.topics] if stage.apart else [stage.topics]
@@ -66,7 +73,7 @@ class StatelessLine:
     def offer(self, generation: int, record: Record) -> None:
         """A record has been delivered."""
         course = self._course_of[record.topic]
-        course.at_work = time.monotonic()
+        course.at_work = self._clock()
         course.gather.put(Held(generation, record))
 
     def stop(self) -> None:
@@ -109,7 +116,7 @@ class StatelessLine:
     def _most(self, course: Course) -> int:
         """Records of the next call: one, while an earlier course is busy, which must not wait for a whole batch."""
         earlier = self._courses[: self._courses.index(course)]
-        return 1 if any(each.busy() for each in earlier) else self._stage.batch
+        return 1 if any(each.busy(self._clock()) for each in earlier) else self._stage.batch
 
     async def _admit(self, held: list[Held]) -> Admitted:
         """The records of the generation that holds, each the next of its partition."""
@@ -137,7 +144,7 @@ class StatelessLine:
             outcomes = await call
             course.slots.release()
             course.running -= 1
-            course.at_work = time.monotonic()
+            course.at_work = self._clock()
             if outcomes is None:
                 continue
             for (progress, record), outcome in zip(admitted, outcomes, strict=True):

@@ -203,7 +203,7 @@ class Campaign:
         pulse = Pulse(self._rig.settings, self._offsets, running, over)
         service = self._rig.pid("query")
         if not fault.act(self._rig, self._chance):
-            self._say(f"  {fault.name}: it does not run just now")
+            self._say(f"  {fault.name}: there was nothing to hurt")
             return None
         begun = time.monotonic()
         if fault.process == "query":

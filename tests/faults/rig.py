@@ -224,10 +224,11 @@ def owner(places: Places, port: int) -> str:
 
 def socket_of(port: int) -> str:
     """The open connection with this local port, as a process's file descriptors name it; empty: there is none."""
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if int(fields[1].partition(":")[2], 16) == port and fields[3] == ESTABLISHED:
-            return f"socket:[{fields[9]}]"
+    for table in ("tcp", "tcp6"):  # gRPC's sockets are of the second kind, whatever they are connected to
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if int(fields[1].rpartition(":")[2], 16) == port and fields[3] == ESTABLISHED:
+                return f"socket:[{fields[9]}]"
     return ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from core.errors import BrokerUnavailable, FatalError
 from streams_proc.line import Means
-from streams_proc.stage import Output, StatefulStage, StatelessStage
+from streams_proc.stage import Output, Record, StatefulStage, StatelessStage
 from streams_proc.stateful import StatefulLine
 from streams_proc.stateless import StatelessLine
 from streams_proc.unordered import UnorderedLine
@@ -319,6 +320,29 @@ class StatelessLines(Lines):
         return StatelessLine(stage, means, no_pressure())
 
 
+class Relabelled:
+    """A line of two topics: the model's partitions 0 and 1 lie on one each."""
+
+    def __init__(self, line: StatelessLine) -> None:
+        self._line = line
+        self.run = line.run
+        self.stop = line.stop
+
+    def offer(self, generation: int, record: Record) -> None:
+        """A record has been delivered."""
+        self._line.offer(generation, replace(record, topic=f"in{record.partition}"))
+
+
+class ApartLines(Lines):
+    """The line without state whose topics have calls of their own, the second's small while the first has records."""
+
+    def make(self, process: Process, means: Means) -> Line:
+        stage = StatelessStage(
+            "stage", ("in0", "in1"), Copying(process), batch=3, linger_s=0.01, in_flight=2, apart=True
+        )
+        return Relabelled(StatelessLine(stage, means, no_pressure(), self.loop.time))
+
+
 class UnorderedLines(Lines):
     """The line whose records are finished in any order, a few at once."""
 
@@ -344,6 +368,8 @@ TestStatefulLines = StatefulLines.TestCase
 TestStatefulLines.settings = SHORT
 TestStatelessLines = StatelessLines.TestCase
 TestStatelessLines.settings = SHORT
+TestApartLines = ApartLines.TestCase
+TestApartLines.settings = SHORT
 TestUnorderedLines = UnorderedLines.TestCase
 TestUnorderedLines.settings = SHORT
 

@@ -50,7 +50,7 @@ test: setup-test ## everything that is checked before a change is taken
 	@for room in $(COVERED); do \
 		$(BIN)/coverage report --include="$$room/*" --skip-covered --show-missing --fail-under=90 || exit 1; done
 
-faults: setup-test ## kill, stop, cut and fill everything for 90 minutes; writes docs/reliability.md
+faults: setup-test ## kill, stop, cut and fill everything for an hour and a half; writes docs/reliability.md
 	$(BIN)/python -m tests.faults --report docs/reliability.md
 
 bench: setup-test ## measure every part and the whole, an hour and a half (BENCH="--short --only kafka" for less)

@@ -27,7 +27,7 @@ from tests.faults.rig import standing
 from tests.fixtures_cameras import packets_file, rtsp_camera
 
 KILLS = 20
-OTHERS = 3
+OTHERS = 2
 
 
 def deck(chance: random.Random, only: str, kills: int, others: int) -> list[Fault]:
@@ -48,7 +48,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=90.0, help="no new round after so many")
+    parser.add_argument("--minutes", type=float, default=120.0, help="no new round after so many")
     parser.add_argument("--kills", type=int, default=KILLS, help="of each process")
     parser.add_argument("--others", type=int, default=OTHERS, help="times each other fault")
     parser.add_argument("--only", default="", help="faults whose name holds this")

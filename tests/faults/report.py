@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import platform
 import re
-import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from benchmarks.machine import commit
+from tests.conftest import ROOT
 from tests.faults.campaign import Figures
 
 
@@ -40,7 +41,7 @@ def section(figures: Figures, seed: int, minutes: float, command: str, more: Seq
         else f"**{figures.bad_rounds} rounds were not as promised**; what differed is below the table."
     )
     lines = [
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {_commit()}, seed {seed}, {minutes:.0f} minutes, {platform.machine()}, "
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit(ROOT)}, seed {seed}, {minutes:.0f} minutes, {platform.machine()}, "
         f"`{command}`: {times} faults in {figures.rounds} rounds over {figures.frames} frames. {verdict}",
         "",
         *table(figures),
@@ -48,12 +49,6 @@ def section(figures: Figures, seed: int, minutes: float, command: str, more: Seq
         *(["", *more] if more else []),
     ]
     return "\n".join(lines)
-
-
-def _commit() -> str:
-    """What was tried; with a plus when it was changed since."""
-    done = subprocess.run(["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
 
 
 def write(path: Path, mark: str, text: str) -> None:

@@ -41,8 +41,9 @@ def section(figures: Figures, seed: int, minutes: float, command: str, more: Seq
         else f"**{figures.bad_rounds} rounds were not as promised**; what differed is below the table."
     )
     lines = [
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit(ROOT)}, seed {seed}, {minutes:.0f} minutes, {platform.machine()}, "
-        f"`{command}`: {times} faults in {figures.rounds} rounds over {figures.frames} frames. {verdict}",
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit(ROOT)}, seed {seed}, {minutes:.0f} minutes, "
+        f"{platform.machine()}, `{command}`: {times} faults in {figures.rounds} rounds over {figures.frames} "
+        f"frames. {verdict}",
         "",
         *table(figures),
         *(["", "What differed:", "", *(f"* `{note}`" for note in figures.notes[:40])] if figures.notes else []),

@@ -78,6 +78,17 @@ def test_a_thing_is_believed_after_its_boxes_and_its_time() -> None:
     assert shown == [[], [], [1], [1]]
 
 
+def test_followers_beside_each_other_number_their_things_alone() -> None:
+    """The library's counter is each tracker's own: numbers of a restored state meet no new ones of a neighbour."""
+    rows = [[("car", 0.6, at(0.1 + 0.01 * i)), *([("bus", 0.7, at(0.6))] if i > 5 else [])] for i in range(12)]
+    alone, left, right = Watch(), Watch(), Watch()
+    expected = [ids(followed) for followed in alone.all(rows)]
+    beside = [(ids(left.see(row)), ids(right.see(row))) for row in rows]
+    assert [one for one, _ in beside] == [other for _, other in beside] == expected
+    numbers = {frozenset(watch.follower._tracks) for watch in (alone, left, right)}
+    assert len(numbers) == 1
+
+
 def test_a_sighting_begins_with_the_first_box() -> None:
     watch = Watch()
     watch.see([])

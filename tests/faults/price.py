@@ -2,7 +2,8 @@
 
 The stage `analyse` as it runs in production (Faust, tracker, analytics, snapshots, commits) over
 streams made up of moving objects, on a real broker; views are left out, because the model server
-would hide everything else. Without persistence nothing is cut: no snapshot, no commit.
+would hide everything else. Without persistence there are the same chunks of work and the same waits for
+outputs to be confirmed, but no state is made into bytes, none is written, and nothing is committed.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from core.settings import Kafka, Settings, load
 from core.topics import Topics
 from streams_proc.analyse import AnalyseHandler
 from streams_proc.assemble import work
+from streams_proc.host import FaustHost
 from streams_proc.stage import StatefulStage
 from streams_proc.stateful import PartitionWorker
 from streams_proc.views import Wanted
@@ -64,21 +66,37 @@ class NoViews:
         return {}
 
 
-async def never(*_: object) -> None:
-    """In place of a cut."""
+class Forgetful(AnalyseHandler):
+    """Has nothing to keep."""
+
+    def snapshot(self) -> bytes | None:
+        """Nothing."""
+        return None
+
+
+async def unwritten(*_: object) -> None:
+    """In place of a snapshot's writing."""
+
+
+async def uncommitted(*_: object) -> bool:
+    """In place of a commit."""
+    return True
 
 
 async def stage(stopping: asyncio.Event, mode: str) -> None:
     """The stage, until told to stop."""
-    if mode == WITHOUT:  # by a setting the chunks of work would grow with it
-        PartitionWorker._cut = never  # type: ignore[method-assign]
+    handler: type[AnalyseHandler] = AnalyseHandler
+    if mode == WITHOUT:
+        handler = Forgetful
+        PartitionWorker._write = unwritten  # type: ignore[method-assign,assignment]
+        FaustHost.commit = uncommitted  # type: ignore[method-assign,assignment]
     settings = load()
     topics = Topics.of(settings.kafka)
     made = StatefulStage(
         "analyse",
         topics.detections,
         topics.snapshots_analyse,
-        lambda: AnalyseHandler(topics, settings.analyse, NoViews()),  # type: ignore[arg-type]  # all that is called
+        lambda: handler(topics, settings.analyse, NoViews()),  # type: ignore[arg-type]  # all that is called
     )
     await work(settings, made, stopping)
 

@@ -49,7 +49,11 @@ def text(clickhouse: ClickHouse, data: Path, path: Path) -> str:
   <background_schedule_pool_size>16</background_schedule_pool_size>
   <users>{users(clickhouse)}
   </users>
-  <profiles><default><max_memory_usage>{memory * 3 // 4}</max_memory_usage></default></profiles>
+  <profiles><default>
+    <max_memory_usage>{memory * 3 // 4}</max_memory_usage>
+    <final>1</final>
+    <do_not_merge_across_partitions_select_final>1</do_not_merge_across_partitions_select_final>
+  </default></profiles>
   <quotas><default/></quotas>
 </clickhouse>
 """

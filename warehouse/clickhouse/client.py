@@ -51,6 +51,7 @@ REFUSED = frozenset({192, 193, 194, 516, 497})  # unknown user, wrong password, 
 TOO_LARGE = frozenset({158, 396})  # TOO_MANY_ROWS, TOO_MANY_ROWS_OR_BYTES
 
 SESSION = {
+    "final": 0,  # people who ask the server themselves have it on; our queries say where it is needed
     "async_insert": 0,
     "max_partitions_per_insert_block": 0,
     "do_not_merge_across_partitions_select_final": 1,

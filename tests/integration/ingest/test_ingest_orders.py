@@ -112,10 +112,15 @@ def test_files_wait_their_turn_and_cameras_do_not(make_bench: Any, clip: Path) -
     begun = [spec for spec in files if "in_progress" in bench.states(spec)]
     assert len(begun) == 1, "one at a time, and it waits for detect"
     assert all("pending" in bench.states(spec) for spec in files)
-    held = len(bench.frames(begun[0]))
-    assert 0 < held < 60
-    bench.read(1.5)
-    assert len(bench.frames(begun[0])) == held
+
+    def stands_still() -> bool:
+        before = len(bench.frames(begun[0]))
+        bench.read(1.5)
+        return len(bench.frames(begun[0])) == before
+
+    bench.until(stands_still)
+    assert 0 < len(bench.frames(begun[0])) < 60
+    assert stands_still()
 
     def drained() -> bool:
         bench.commit_for_detect()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import clickhouse_connect
 import msgspec
 import pytest
 from pydantic import SecretStr
@@ -137,6 +138,23 @@ def test_replays_change_nothing_at_any_moment(analytics: AnalyticsStore) -> None
             analytics.write_tracks(followed[at : at + size])
         analytics.write_events(stories[: size + 3])
         assert everything(analytics) == once
+
+
+def test_whoever_asks_with_a_plain_select_sees_each_row_once(analytics: AnalyticsStore, clickhouse: ClickHouse) -> None:
+    seen, stories = frames(A, 20), [p for s in events(A, 10) for p in s]
+    for _ in range(3):
+        analytics.write_frames(seen)
+        analytics.write_events(stories)
+    client = clickhouse_connect.get_client(
+        host=clickhouse.host,
+        port=clickhouse.http_port,
+        username=clickhouse.user,
+        password=clickhouse.password.get_secret_value(),
+        database=clickhouse.database,
+    )
+    counted = [client.query(f"SELECT count() FROM {table}").result_rows for table in ("frames", "events")]
+    client.close()
+    assert counted == [[(20,)], [(len({phase.event_id for phase in stories}),)]]
 
 
 def test_immediate_analyses_leave_nothing(analytics: AnalyticsStore) -> None:

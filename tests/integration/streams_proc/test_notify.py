@@ -64,7 +64,11 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+                length = int(self.headers["Content-Length"] or 0)
+                body = self.rfile.read(length)
+                if len(body) < length:  # who asked was killed within the request: to a server nothing was said
+                    self.close_connection = True
+                    return
                 asked = Asked(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
                 code = receiver.answer(asked)
                 self.send_response(code)
@@ -288,7 +292,7 @@ def test_killed_in_between_it_loses_nothing(
     bodies = {asked.ce_id: set() for asked in receiver.at("/good")}
     for asked in receiver.at("/good"):
         bodies[asked.ce_id].add(asked.body)
-    assert all(len(each) == 1 for each in bodies.values()), "and in the same words"
+    assert {ce_id: each for ce_id, each in bodies.items() if len(each) > 1} == {}, "and in the same words"
     assert len(receiver.at("/good")) >= before
 
 

@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.machine import commit
 from tests.conftest import ROOT
 from tests.faults import report, special
 from tests.faults.campaign import Campaign, Figures
@@ -58,13 +59,14 @@ def main() -> int:
     shared = Path(os.environ.get("SIGHTLINE_SHARED", ROOT.parent / "shared")).resolve()
     if not shared.is_dir():
         sys.exit(f"the test data is not at {shared}: set SIGHTLINE_SHARED to its folder")
-    rounds = Progress(chosen, "faults")
+    code = commit(ROOT)
+    rounds = Progress(chosen, "faults", code)
     with tempfile.TemporaryDirectory(prefix="sightline-faults-", ignore_cleanup_errors=True) as folder:
         chance = random.Random(chosen.seed)
         dealt = deck(chance, chosen.only, chosen.kills, chosen.others)
         if dealt:
             _rounds(Path(folder) / "main", shared, dealt, rounds)
-        apart = Progress(chosen, "special")
+        apart = Progress(chosen, "special", code)
         for name in chosen.special:
             say(name)
             special.RUNS[name](Path(folder) / name, special.Course(shared, chosen.seed, apart.figures, say))
@@ -80,11 +82,13 @@ class Progress:
 
     Attributes:
         mark: of its section in the report.
+        code: the commit that is run: writing the report already changes the folder.
         left: faults of the deck for which the time was too short.
     """
 
     chosen: argparse.Namespace
     mark: str
+    code: str
     begun: float = field(default_factory=time.monotonic)
     figures: Figures = field(default_factory=Figures)
     peaks: Peaks = field(default_factory=Peaks)
@@ -104,7 +108,9 @@ class Progress:
         minutes = (time.monotonic() - self.begun) / 60
         more = [f"{self.left} faults that were asked for were not dealt.", ""] if self.left else []
         command = shlex.join(["python", "-m", "tests.faults", *sys.argv[1:]])
-        text = report.section(self.figures, self.chosen.seed, minutes, command, [*more, *self.peaks.table()])
+        text = report.section(
+            self.figures, self.chosen.seed, minutes, command, code=self.code, more=[*more, *self.peaks.table()]
+        )
         if self.chosen.report:
             report.write(self.chosen.report, self.mark, text)
         return text

@@ -167,7 +167,7 @@ class Campaign:
             self._finished(list(batch))
             for stream in (stream for stream, clip in live.items() if clip.endless):
                 self._service.stop(stream)
-            self._ended(list(live))
+            self._ended(list(live), max(0.0, begun + max(clip.lasts_s for clip in live.values()) - time.monotonic()))
         finally:
             ended.set()
             watcher.join()
@@ -228,14 +228,16 @@ class Campaign:
 
         until(over, f"tasks {tasks} are done", SETTLE_S)
 
-    def _ended(self, streams: Sequence[StreamId]) -> None:
+    def _ended(self, streams: Sequence[StreamId], left_s: float) -> None:
+        """Until they have; `left_s`: how long the longest of them still plays."""
+
         def over() -> bool:
             ledgers = self._service.ledgers(streams)
             return len(ledgers) >= len(streams) and all(
                 ledger["finished"] and ledger["state"] in ENDED and not ledger["in_flight"] for ledger in ledgers
             )
 
-        until(over, f"streams {streams} have ended", SETTLE_S)
+        until(over, f"streams {streams} have ended", left_s + SETTLE_S)
 
     def _watch_ledgers(
         self, batch: Mapping[StreamId, Clip], live: Mapping[StreamId, Clip], verdict: Verdict, ended: threading.Event

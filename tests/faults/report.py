@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from benchmarks.machine import commit
-from tests.conftest import ROOT
 from tests.faults.campaign import Figures
 
 
@@ -31,8 +29,8 @@ def table(figures: Figures) -> list[str]:
     return lines
 
 
-def section(figures: Figures, seed: int, minutes: float, command: str, more: Sequence[str] = ()) -> str:
-    """The whole section."""
+def section(figures: Figures, seed: int, minutes: float, command: str, *, code: str, more: Sequence[str] = ()) -> str:
+    """The whole section; `code`: the commit that was run."""
     assert figures.rounds, "nothing was run"
     times = sum(tally.times for tally in figures.tallies.values())
     verdict = (
@@ -41,7 +39,7 @@ def section(figures: Figures, seed: int, minutes: float, command: str, more: Seq
         else f"**{figures.bad_rounds} rounds were not as promised**; what differed is below the table."
     )
     lines = [
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit(ROOT)}, seed {seed}, {minutes:.0f} minutes, "
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {code}, seed {seed}, {minutes:.0f} minutes, "
         f"{platform.machine()}, `{command}`: {times} faults in {figures.rounds} rounds over {figures.frames} "
         f"frames. {verdict}",
         "",

@@ -162,9 +162,11 @@ def test_records_deleted_under_a_stalled_worker_are_a_gap_that_ends_it(kafka: Ka
         out.until(lambda m: whole(m, 10), "all outputs")
         time.sleep(1.5)  # its cut by time
         worker.signal(signal.SIGSTOP)
-        time.sleep(2.5)  # the fetch it has sent is answered: what comes now is in nobody's hands
+        time.sleep(1.0)  # the fetch it has sent is answered: what comes now is in nobody's hands
         feed(kafka, topics.detections, records(10, 20))
         delete_before(kafka, topics.detections, {p: end - 5 for p, end in ends(kafka, topics.detections).items()})
         worker.signal(signal.SIGCONT)
         assert worker.wait() == 1
-        assert "GapError" in worker.log
+        # a machine this busy may cost it its membership: then it learns of the gap when it comes back
+        unread = "have gone unread" in worker.log and " after 10" in worker.log
+        assert "GapError" in worker.log or unread, worker.log

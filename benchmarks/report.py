@@ -37,6 +37,7 @@ def section(runs: Sequence[Record], order: Sequence[str]) -> str:
         "",
         *(f"Machine: {machine}." for machine in machines),
     ]
+    lines += ["", *_goals(shown)]
     for run, measured in shown:
         lines += ["", *_benchmark(run, measured)]
     return "\n".join(lines)
@@ -50,13 +51,34 @@ def write(page: Path, text: str) -> None:
     page.write_text(made)
 
 
+def _goals(shown: Sequence[tuple[Record, Measured]]) -> list[str]:
+    """Every figure that something is wanted of, in one table."""
+    wanting = [(run, measured.name, row) for run, measured in shown for row in measured.rows if row.goal is not None]
+    return [
+        "### What is wanted, and what is reached",
+        "",
+        "| benchmark | what | figure | ratio | wanted | measured |",
+        "|---|---|---:|---:|---:|---|",
+        *(
+            _cells(
+                name,
+                row.name,
+                f"{number(row.value)} {row.unit}",
+                _ratio(row),
+                _wanted(row),
+                f"{run.date[:10]}{_form(run)}",
+            )
+            for run, name, row in wanting
+        ),
+    ]
+
+
 def _benchmark(run: Record, measured: Measured) -> list[str]:
-    form = ", short form" if run.short else ""
     load = f"load {measured.load_begin:g} to {measured.load_end:g}"
     return [
         f"### {measured.name}",
         "",
-        f"{measured.about} {run.date[:10]}, commit {run.commit}, {load}{form}.",
+        f"{measured.about} {run.date[:10]}, commit {run.commit}, {load}{_form(run)}.",
         "",
         "| what | figure | ratio | wanted | spread | CPU ms an item | memory, MB |",
         "|---|---:|---:|---:|---:|---|---|",
@@ -64,19 +86,29 @@ def _benchmark(run: Record, measured: Measured) -> list[str]:
     ]
 
 
+def _form(run: Record) -> str:
+    return ", short form" if run.short else ""
+
+
 def _line(row: Row) -> str:
-    ratio = "" if row.ratio is None else f"{row.ratio:.2f} of {row.reference}"
     note = f" ({row.note})" if row.note else ""
-    cells = (
+    return _cells(
         f"{row.name}{note}",
         f"{number(row.value)} {row.unit}",
-        ratio,
+        _ratio(row),
         _wanted(row),
         f"{row.spread:.0%}" if len(row.rounds) > 1 else "",
         by_process(row.cpu_s, 1000),
         by_process(row.memory_mb, 1),
     )
+
+
+def _cells(*cells: str) -> str:
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def _ratio(row: Row) -> str:
+    return "" if row.ratio is None else f"{row.ratio:.2f} of {row.reference}"
 
 
 def _wanted(row: Row) -> str:

@@ -36,6 +36,16 @@ def test_a_figure_is_a_line_with_all_that_belongs_to_it() -> None:
     assert "A processor, 2 cores, 24 GiB" in text
 
 
+def test_whatever_something_is_wanted_of_stands_in_one_table() -> None:
+    found = record("2026-01-02", measured("kafka", READ, Row("written", 2.0, "r/s")), short=True)
+    goals, rows = section([found], ORDER).split("### kafka")
+    assert (
+        "| kafka | read / all | 1 234 records/s | 0.50 of bare | ratio 0.9, **missed** | 2026-01-02, short form |"
+    ) in goals
+    assert "written" in rows
+    assert "written" not in goals
+
+
 def test_each_benchmark_is_shown_as_it_was_last_in_the_suites_order() -> None:
     first = record("2026-01-01", measured("api", Row("list", 7.0, "r/s")), measured("kafka", Row("read", 1.0, "r/s")))
     second = record("2026-01-02", measured("kafka", Row("read", 2.0, "r/s")))

@@ -10,6 +10,7 @@ import falcon.asgi
 from core import log
 from core.errors import ClientError, InvalidInput, NotFound
 from core.settings import Settings
+from core.topics import Topics
 from query_api.answers import base_of
 from query_api.complaints import Complaints
 from query_api.context import request_id_of
@@ -29,7 +30,7 @@ from query_api.resources.analysis import SmartSearchResource, VideosdkResource, 
 from query_api.resources.ledgers import LedgerResource, LedgersResource
 from query_api.resources.pictures import MjpegResource, StreamJpegResource, VisualResource, WatchTokenResource
 from query_api.resources.rows import MediaResource, RowsResource
-from query_api.resources.sockets import AgentSocketResource, EventChannelResource
+from query_api.resources.sockets import AgentSocketResource, EventChannelResource, NotificationsResource
 from query_api.resources.status import (
     HealthcheckResource,
     HealthResource,
@@ -59,10 +60,10 @@ from query_api.services.submissions import Submissions
 from query_api.services.tasks import Tasks
 from query_api.services.uploads import Uploads
 from query_api.services.watchable import Watchable
-from query_api.watching.channel import Channel
+from query_api.watching.channel import Channel, Feed
 from query_api.watching.listening import Listening
 from query_api.watching.sockets import Seats, refuse
-from query_api.watching.telling import AgentTelling, EngineTelling
+from query_api.watching.telling import AgentTelling, EngineTelling, NotificationTelling
 from query_api.watching.watches import Watches
 
 logger = log.get(__name__)
@@ -142,23 +143,30 @@ def resources(settings: Settings, parts: Collaborators, configuration: Configura
 
 
 def watching(settings: Settings, parts: Collaborators) -> dict[str, Any]:
-    """The resources of watching: one reader for each partition of frames, and one of all events, whoever many watch."""
+    """The resources of watching: one reader for each partition of frames and for each feed, however many watch."""
     pool, seats = parts.pool, Seats(settings.query.sockets)
     watchable = Watchable(parts)
     signing = Signing(parts.control, settings.query.watch_token_s, parts.clock)
     entrance = Entrance(settings, pool, watchable, signing)
     watches = Watches(settings, parts.tails)
-    channel = Channel(settings.kafka, parts.tails)
-    listening = Listening(settings.kafka, channel, parts.tails, pool)
+    topics = Topics.of(settings.kafka)
+
+    def listening(feed: Feed) -> Listening:
+        return Listening(settings.kafka, Channel(settings.kafka, parts.tails, feed), parts.tails, pool)
+
+    events, notifications = listening(Feed.events(topics)), listening(Feed.notifications(topics))
     return {
         "mjpeg": MjpegResource(settings, entrance, watchable, watches),
         "stream_jpeg": StreamJpegResource(settings, entrance, watches),
         "visual": VisualResource(settings, entrance),
         "watch_token": WatchTokenResource(settings, pool, watchable, signing),
         "event_channel": EventChannelResource(
-            settings, entrance, seats, EngineTelling(listening, watchable, pool, parts.media)
+            settings, entrance, seats, EngineTelling(events, watchable, pool, parts.media)
         ),
-        "ws": AgentSocketResource(settings, entrance, seats, AgentTelling(listening, watchable)),
+        "notifications": NotificationsResource(
+            settings, entrance, seats, NotificationTelling(notifications, watchable)
+        ),
+        "ws": AgentSocketResource(settings, entrance, seats, AgentTelling(events, watchable)),
     }
 
 

@@ -1,4 +1,4 @@
-"""WebSockets: ``/event_channel`` of the engine surface and ``/2/ws`` of the agent's."""
+"""WebSockets: ``/event_channel`` of the engine surface, ``/2/ws`` of the agent's, and notifications."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import falcon.asgi
 from core.errors import NotFound
 from core.ids import StreamId
 from core.settings import Settings
+from query_api.context import params_of
 from query_api.entrance import Entrance
-from query_api.inputs import read_params
 from query_api.refusals import UpgradeRequired
-from query_api.types.watching import AgentSocketParams, EngineSocketParams
+from query_api.types.watching import AgentSocketParams, EngineSocketParams, NotificationParams
 from query_api.watching.channel import Subscription
 from query_api.watching.sockets import Messages, Seats
-from query_api.watching.telling import AgentTelling, EngineTelling
+from query_api.watching.telling import AgentTelling, EngineTelling, NotificationTelling
 
 ONLY_SOCKETS = "a WebSocket is spoken here: connect with ws: or wss:"
 Place = tuple[int, str, str | None]
@@ -65,7 +65,7 @@ class EventChannelResource:
         await ws.accept()
         with self._seats.one("engine"):
             self._entrance.check_origin(req)
-            params = read_params(req.query_string, EngineSocketParams)
+            params = params_of(req, EngineSocketParams)
             stream: StreamId | None = None
             analytic: str | None = None
             if place is None:
@@ -96,10 +96,41 @@ class AgentSocketResource:
         await ws.accept()
         with self._seats.one("agent"):
             self._entrance.check_origin(req)
-            params = read_params(req.query_string, AgentSocketParams)
+            params = params_of(req, AgentSocketParams)
             row = await self._entrance.agent(req, params.token, params.stream_id, params.account_id)
             if params.analytic_index >= len(row.spec.analytics):
                 raise NotFound(f"stream has {len(row.spec.analytics)} analytics, counted from 0")
             subscription = Subscription(row.stream_id, self._most)
             texts = self._telling.texts(subscription, row, params.analytic_index, params.from_)
             await Messages(texts, subscription, "agent").tell(ws)
+
+
+class NotificationsResource:
+    """``/query/v1/notifications``."""
+
+    def __init__(self, settings: Settings, entrance: Entrance, seats: Seats, telling: NotificationTelling) -> None:
+        self._most = settings.query.socket_queue
+        self._entrance = entrance
+        self._seats = seats
+        self._telling = telling
+
+    async def on_get(self, _: falcon.asgi.Request, __: falcon.asgi.Response) -> None:
+        """Raises UpgradeRequired."""
+        raise UpgradeRequired(ONLY_SOCKETS)
+
+    async def on_websocket(self, req: falcon.asgi.Request, ws: falcon.asgi.WebSocket) -> None:
+        """What the callbacks of an account's streams, or of one stream, tell."""
+        await ws.accept()
+        with self._seats.one("query"):
+            self._entrance.check_origin(req)
+            params = params_of(req, NotificationParams)
+            stream: StreamId | None = None
+            if params.stream_id is None:
+                self._entrance.everything(req)
+            else:
+                row = await self._entrance.agent(req, params.token, params.stream_id, params.account_id)
+                stream = row.stream_id
+            subscription = Subscription(stream, self._most)
+            account = None if params.account_id is None else str(params.account_id)
+            texts = self._telling.texts(subscription, account, params.from_)
+            await Messages(texts, subscription, "query").tell(ws)

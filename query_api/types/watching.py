@@ -76,6 +76,20 @@ class EngineSocketParams(Struct, frozen=True, forbid_unknown_fields=True, rename
     token: Token | None = None
 
 
+class NotificationParams(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """Whose notifications a socket tells.
+
+    Attributes:
+        account_id: those of this account's streams; of all accounts unless given.
+        stream_id: those of this stream alone.
+    """
+
+    account_id: UUID | None = None
+    stream_id: UUID | None = None
+    from_: Offset | None = None
+    token: Token | None = None
+
+
 class WatchToken(Struct, frozen=True):
     """A signed token for watching one stream, and where it can be used.
 
@@ -127,4 +141,21 @@ class AgentMessage(Struct, frozen=True):
     stream_status: str
     error: str
     analytics_results: dict[str, Any]
+    offset: str
+
+
+class NotificationMessage(Struct, frozen=True):
+    """A message of ``/query/v1/notifications``.
+
+    Attributes:
+        kind: what it is about.
+        analytic_index: of the event's analytic; null for a state.
+        body: what an http callback would be sent, its `ce_id` among it: the same when it is told again.
+        offset: from here a socket can go on after this message.
+    """
+
+    kind: Literal["event", "stream_status"]
+    stream_id: str
+    analytic_index: int | None
+    body: dict[str, Any]
     offset: str

@@ -1,10 +1,10 @@
-"""What happens in streams, told to all who listen: one reader of events and states for the whole worker."""
+"""What happens in streams, told to all who listen: one reader of a topic for the whole worker."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -13,7 +13,15 @@ from core import log
 from core.bounds import check_key
 from core.errors import BadMessage
 from core.ids import StreamId
-from core.messages import Event, RunEnd, StreamStatus, decode_event, decode_status
+from core.messages import (
+    Event,
+    Notification,
+    RunEnd,
+    StreamStatus,
+    decode_event,
+    decode_notification,
+    decode_status,
+)
 from core.settings import Kafka
 from core.topics import Topics
 from query_api.refusals import Busy
@@ -32,7 +40,7 @@ _EVERY = b""
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Told:
-    """An event, the same object for all who hear of it.
+    """What a record says, the same object for all who hear of it.
 
     Attributes:
         partition, number: of its record: where it lies.
@@ -40,7 +48,7 @@ class Told:
         size: bytes of its record.
     """
 
-    event: Event
+    said: Event | Notification
     partition: int
     number: int
     offset: str
@@ -64,11 +72,39 @@ class Over:
 Item: TypeAlias = Told | State | Over
 
 
+Read: TypeAlias = Callable[[Heard], Event | Notification | RunEnd | None]
+"""What a record says; None where nobody is told of it. Raises BadMessage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What a channel tells.
+
+    Attributes:
+        topic: whose records are told, and can be told again from an offset.
+        states: topic of the states of streams, told as they come; None: they are not told.
+    """
+
+    topic: str
+    read: Read
+    states: str | None = None
+
+    @classmethod
+    def events(cls, topics: Topics) -> Feed:
+        """Events, and how the streams stand."""
+        return cls(topics.events, _event, topics.stream_status)
+
+    @classmethod
+    def notifications(cls, topics: Topics) -> Feed:
+        """What callbacks of the type ``luna-ws-notification`` tell."""
+        return cls(topics.notifications, _notification)
+
+
 class Subscription:
     """What waits for one listener, bounded.
 
     Args:
-        stream: whose events; None for those of all streams.
+        stream: of whose records; None for those of all streams.
         most: items that may wait.
     """
 
@@ -127,9 +163,8 @@ class Channel:
         linger_s: how long it reads on when the last listener has left.
     """
 
-    def __init__(self, kafka: Kafka, tails: Tails, *, linger_s: float = LINGER_S) -> None:
-        topics = Topics.of(kafka)
-        self._events, self._states = topics.events, topics.stream_status
+    def __init__(self, kafka: Kafka, tails: Tails, feed: Feed, *, linger_s: float = LINGER_S) -> None:
+        self.feed = feed
         self._partitions = kafka.partitions
         self._tails = tails
         self._attended = Attended(self._open, lambda: None, linger_s)
@@ -138,7 +173,7 @@ class Channel:
 
     @property
     def positions(self) -> Mapping[int, int]:
-        """Of each partition of the events, the next offset that will be told."""
+        """Of each partition of the feed's topic, the next offset that will be told."""
         return self._positions
 
     async def attend(self) -> None:
@@ -169,14 +204,14 @@ class Channel:
 
     def begun(self, spans: Mapping[Partition, Span]) -> None:
         """See `Hearer.begun`."""
-        self._positions = {number: span.begin for (topic, number), span in spans.items() if topic == self._events}
+        self._positions = {number: span.begin for (topic, number), span in spans.items() if topic == self.feed.topic}
 
     def take(self, records: Sequence[Heard]) -> None:
         """Tell those who listen."""
         for heard in records:
-            if heard.topic == self._events:
+            if heard.topic == self.feed.topic:
                 self._positions[heard.partition] = heard.offset + 1
-                self._event(heard)
+                self._record(heard)
             else:
                 self._state(heard)
 
@@ -188,14 +223,15 @@ class Channel:
                 subscription.end()
 
     async def _open(self) -> Tail:
-        back = {(topic, number): 0 for topic in (self._events, self._states) for number in range(self._partitions)}
+        topics = filter(None, (self.feed.topic, self.feed.states))
+        back = {(topic, number): 0 for topic in topics for number in range(self._partitions)}
         return await self._tails.open(back, self, lost="earliest")
 
-    def _event(self, heard: Heard) -> None:
+    def _record(self, heard: Heard) -> None:
         of_stream, of_all = self._listeners.get(heard.key, set()), self._listeners.get(_EVERY, set())
         if not of_stream and not of_all:
             return
-        item = item_of(heard, self._positions)
+        item = item_of(heard, self.feed.read, self._positions)
         if isinstance(item, Told):
             self._tell({*of_stream, *of_all}, item, item.size)
         elif item is not None:
@@ -218,23 +254,32 @@ class Channel:
                 self.remove(subscription)
 
 
-def item_of(heard: Heard, positions: Mapping[int, int]) -> Told | Over | None:
-    """A record of `events`; None for what is told to nobody.
+def item_of(heard: Heard, read: Read, positions: Mapping[int, int]) -> Told | Over | None:
+    """A record of a feed's topic; None for what is told to nobody.
 
     Args:
         positions: where whoever has heard it stands.
     """
     try:
-        message = decode_event(heard.value)
-        check_key(heard.key, message.stream_id)
+        said = read(heard)
+        if said is None:
+            return None
+        check_key(heard.key, said.stream_id)
     except BadMessage as error:
         _passed_over(heard, error)
         return None
-    if message.ephemeral:  # of an analysis that is answered once, to whoever asked for it
-        return None
-    if isinstance(message, RunEnd):
-        return Over(message)
-    return Told(message, heard.partition, heard.offset, token_of(positions), len(heard.value or b""))
+    if isinstance(said, RunEnd):
+        return Over(said)
+    return Told(said, heard.partition, heard.offset, token_of(positions), len(heard.value or b""))
+
+
+def _event(heard: Heard) -> Event | RunEnd | None:
+    message = decode_event(heard.value)
+    return None if message.ephemeral else message  # an analysis that is answered once tells whoever asked for it
+
+
+def _notification(heard: Heard) -> Notification:
+    return decode_notification(heard.value)
 
 
 def _passed_over(heard: Heard, error: BadMessage) -> None:

@@ -9,10 +9,10 @@ import msgspec
 from core.clock import rfc3339
 from core.ids import engine_stream_id
 from core.log import mask
-from core.messages import Event
+from core.messages import Event, Notification
 from core.profile import StreamProfile, profile_of
 from query_api.services.results import seconds, short
-from query_api.types.watching import AgentMessage, EngineEvent, Logic
+from query_api.types.watching import AgentMessage, EngineEvent, Logic, NotificationMessage
 from warehouse.control.rows import StreamRow
 
 LOGICS: dict[str, Logic] = {"line_crossing": "counting", "people_count": "density", "zone_dwell": "dwelling"}
@@ -125,6 +125,11 @@ def agent_message(event: Event, row: StreamRow, standing: AgentMessage, offset: 
         },
     }
     return AgentMessage(standing.stream_status, standing.error, said, offset)
+
+
+def notification_message(told: Notification, offset: str) -> NotificationMessage:
+    """A message of ``/query/v1/notifications``."""
+    return NotificationMessage(told.kind, str(told.stream_id), told.analytic_index, told.body, offset)
 
 
 def _profile(row: StreamRow) -> StreamProfile:

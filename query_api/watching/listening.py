@@ -9,7 +9,6 @@ from core.errors import InvalidInput
 from core.ids import StreamId
 from core.partitions import partition_of
 from core.settings import Kafka
-from core.topics import Topics
 from query_api.pool import Pool
 from query_api.watching.channel import Channel, Item, Over, Subscription, Told, item_of
 from query_api.watching.closing import EXPIRED, Closing
@@ -28,7 +27,7 @@ class Listening:
         self._channel = channel
         self._tails = tails
         self._pool = pool
-        self._topic = Topics.of(kafka).events
+        self._feed = channel.feed
         self._partitions = kafka.partitions
 
     async def listen(self, subscription: Subscription, since: str | None) -> AsyncGenerator[Item | None, None]:
@@ -79,11 +78,13 @@ class Listening:
         """From `at`, which moves on, to `until`."""
         for number in sorted(at):
             while at[number] < until[number]:
-                records = await self._pool.run(self._tails.read, (self._topic, number), Span(at[number], until[number]))
+                records = await self._pool.run(
+                    self._tails.read, (self._feed.topic, number), Span(at[number], until[number])
+                )
                 for heard in records:
                     at[number] = heard.offset + 1
                     if stream is None or heard.key == str(stream).encode():
-                        item = item_of(heard, at)
+                        item = item_of(heard, self._feed.read, at)
                         if isinstance(item, Told) or (isinstance(item, Over) and stream is not None):
                             yield item
                 if not records:
@@ -93,16 +94,16 @@ class Listening:
         """Positions on the partitions that matter; -1 where the token names none: from now on."""
         mine = self._mine(stream)
         given: Mapping[int, int] = {} if since == EARLIEST else positions_of(since, self._partitions)
-        kept = await self._pool.run(self._tails.bounds, [(self._topic, number) for number in mine])
+        kept = await self._pool.run(self._tails.bounds, [(self._feed.topic, number) for number in mine])
         at: dict[int, int] = {}
         for number in mine:
-            span = kept[self._topic, number]
+            span = kept[self._feed.topic, number]
             at[number] = span.begin if since == EARLIEST else given.get(number, -1)
             if at[number] > span.end:
                 raise InvalidInput(f"partition {number} ends at {span.end}", "from")
             if 0 <= at[number] < span.begin:
                 resume = token_of({number: span.begin})
-                raise Closing(EXPIRED, f"events before {resume} are no longer kept; some may be missed")
+                raise Closing(EXPIRED, f"records before {resume} are no longer kept; some may be missed")
         return at
 
     def _mine(self, stream: StreamId | None) -> Collection[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -13,13 +13,13 @@ import msgspec
 from core.errors import Conflict, InvalidInput, NotFound, TransientError
 from core.ids import StreamId
 from core.log import mask
-from core.messages import Event, RunEnd, StreamStatus
+from core.messages import Event, Notification, RunEnd, StreamStatus
 from query_api.pool import Pool
 from query_api.refusals import Gone
 from query_api.services.watchable import Watchable, refusal_of
-from query_api.types.watching import AgentMessage, EngineSocketParams
+from query_api.types.watching import AgentMessage, EngineSocketParams, NotificationMessage
 from query_api.watching.channel import Over, State, Subscription, Told
-from query_api.watching.envelopes import agent_message, agent_state, engine_event, logic_of
+from query_api.watching.envelopes import agent_message, agent_state, engine_event, logic_of, notification_message
 from query_api.watching.listening import Listening
 from warehouse.control.rows import StreamRow
 from warehouse.media import MediaStore
@@ -51,7 +51,7 @@ class EngineTelling:
         async with aclosing(self._listening.listen(subscription, params.from_)) as items:
             async for item in items:
                 if isinstance(item, Told):
-                    text = await self._text(item) if wanted(item.event) else None
+                    text = await self._text(item) if isinstance(item.said, Event) and wanted(item.said) else None
                     if text is not None:
                         yield text, item.offset
                 elif stream is not None and (item is None or isinstance(item, Over)):
@@ -65,14 +65,16 @@ class EngineTelling:
         return await asyncio.shield(making)
 
     async def _make(self, told: Told) -> str | None:
+        event = told.said
+        assert isinstance(event, Event)
         try:
-            row = await self._watchable.stream(told.event.stream_id)
+            row = await self._watchable.stream(event.stream_id)
         except NotFound:
             return None
         if row.spec.task or row.spec.ephemeral:
             return None
-        picture = await self._picture(told.event.image)
-        return msgspec.json.encode(engine_event(told.event, row, told.offset, picture)).decode()
+        picture = await self._picture(event.image)
+        return msgspec.json.encode(engine_event(event, row, told.offset, picture)).decode()
 
     async def _picture(self, key: str | None) -> str | None:
         """The event's picture in base64; None when there is none, or not yet."""
@@ -100,10 +102,10 @@ class AgentTelling:
         async with aclosing(self._listening.listen(subscription, since)) as items:
             async for item in items:
                 match item:
-                    case Told() if item.event.analytic_index == index:
+                    case Told(said=Event() as event) if event.analytic_index == index:
                         offset = item.offset
                         row = await self._watchable.stream(stream)
-                        yield _json(agent_message(item.event, row, standing, offset)), offset
+                        yield _json(agent_message(event, row, standing, offset)), offset
                     case State():
                         before, standing = standing, _standing(item.status, index, offset)
                         if (before.stream_status, before.error) != (standing.stream_status, standing.error):
@@ -113,6 +115,30 @@ class AgentTelling:
                         await refuse_what_is_over(self._watchable, stream, item.end)
                     case None:
                         await refuse_what_is_over(self._watchable, stream, None)
+
+
+class NotificationTelling:
+    """Tells what callbacks of the type ``luna-ws-notification`` tell."""
+
+    def __init__(self, listening: Listening, watchable: Watchable) -> None:
+        self._listening = listening
+        self._watchable = watchable
+
+    async def texts(self, subscription: Subscription, account: str | None, since: str | None) -> Texts:
+        """Those of an account, or of all accounts.
+
+        Raises:
+            NotFound: the stream that is listened to has been deleted.
+            Exception: as `Listening.listen`.
+        """
+        async with aclosing(self._listening.listen(subscription, since)) as items:
+            async for item in items:
+                match item:
+                    case Told(said=Notification() as told) if account is None or told.account_id == account:
+                        yield _json(notification_message(told, item.offset)), item.offset
+                    case None if subscription.stream is not None:
+                        with suppress(TransientError):  # it will be looked at again
+                            await self._watchable.stream(subscription.stream)
 
 
 async def refuse_what_is_over(watchable: Watchable, stream: StreamId, end: RunEnd | None) -> None:
@@ -157,5 +183,5 @@ def _standing(status: StreamStatus, index: int, offset: str) -> AgentMessage:
     return AgentMessage("paused" if paused else status.state, mask(status.error or ""), {}, offset)
 
 
-def _json(message: AgentMessage) -> str:
+def _json(message: AgentMessage | NotificationMessage) -> str:
     return msgspec.json.encode(message).decode()

@@ -27,6 +27,7 @@ from tests.unit.query_api.watching import (
     create,
     finish_run,
     happen,
+    notify,
     report,
     until,
 )
@@ -34,6 +35,7 @@ from tests.unit.query_api.watching import (
 ALL = "/event_channel"
 ONE = f"/event_channel/0/{SHORT}"
 AGENT = "/2/ws"
+NOTIFICATIONS = "/query/v1/notifications"
 QUERY = f"stream_id={STREAM}&analytic_index=0"
 OTHER = StreamId(UUID("557d54ec-29ad-4f3c-93b4-000000000001"))
 Dial = Callable[..., Caller]
@@ -404,7 +406,7 @@ def test_what_is_no_longer_kept_is_not_passed_over_in_silence(settings: Settings
     async def test(dial: Dial) -> None:
         async with dial(ONE, f"from=p{number}:1") as late:
             assert await late.close() == (
-                4416, f"events before p{number}:2 are no longer kept; some may be missed"
+                4416, f"records before p{number}:2 are no longer kept; some may be missed"
             )  # fmt: skip
         async with dial(ONE, "from=earliest") as whole:
             await whole.heard(2)
@@ -544,5 +546,96 @@ def test_a_signed_token_opens_sockets_of_its_stream(settings: Settings, parts: P
                 assert (await caller.close())[0] == 4401, (path, query)
         async with dial(ONE, f"token={token}", headers={"Authorization": "Bearer x"}) as caller:
             assert (await caller.close())[0] == 4401
+
+    dialled(changed(settings, auth=True), parts, test)
+
+
+def told_of(caller: Caller) -> list[str]:
+    return [message["body"]["event_id"] for message in caller.messages]
+
+
+def test_notifications_are_told_as_a_callback_would_be(settings: Settings, parts: Parts) -> None:
+    account = str(uuid4())
+    create(parts)
+    create(parts, OTHER)
+
+    async def test(dial: Dial) -> None:
+        async with (
+            dial(NOTIFICATIONS) as everyone,
+            dial(NOTIFICATIONS, f"account_id={account}") as holder,
+            dial(NOTIFICATIONS, f"stream_id={STREAM}") as near,
+        ):
+            for caller in (everyone, holder, near):
+                await listened(parts, caller)
+            await until(lambda: sum(len(found) for tail in parts.tails.running for found in _listeners(tail)) == 3)
+            notify(parts, 1)
+            notify(parts, 2, OTHER, account_id=account)
+            parts.tails.say(TOPICS.notifications, STREAM, b"rubbish")
+            happen(parts, 1)
+            notify(parts, 3, account_id=account)
+            await everyone.heard(3)
+            await holder.heard(2)
+            await near.heard(2)
+        first = everyone.messages[0]
+        assert first == {
+            "kind": "event", "stream_id": str(STREAM), "analytic_index": 0, "body": {"event_id": "1"},
+            "offset": first["offset"],
+        }  # fmt: skip
+        assert sorted(told_of(everyone)) == ["1", "2", "3"]
+        assert sorted(told_of(holder)) == ["2", "3"]
+        assert told_of(near) == ["1", "3"]
+        async with dial(NOTIFICATIONS, f"stream_id={STREAM}&from={near.messages[0]['offset']}") as again:
+            await again.heard(1)
+            assert told_of(again) == ["3"]
+        async with dial(NOTIFICATIONS, "from=earliest") as whole:
+            assert len(await whole.heard(3)) == 3
+
+    dialled(settings, parts, test)
+
+
+@pytest.mark.parametrize(
+    ("query", "closing"),
+    [
+        (f"stream_id={OTHER}", (4404, f"no stream {OTHER}")),
+        ("stream_id=x", (4400, "stream_id: ")),
+        ("stream=x", (4400, "stream: ")),
+        ("from=x", (4400, "from: ")),
+    ],
+)
+def test_notifications_that_cannot_be_told_are_refused(
+    settings: Settings, parts: Parts, query: str, closing: tuple[int, str]
+) -> None:
+    create(parts)
+
+    async def test(dial: Dial) -> None:
+        async with dial(NOTIFICATIONS, query) as caller:
+            code, reason = await caller.close()
+            assert code == closing[0]
+            assert reason.startswith(closing[1])
+
+    dialled(settings, parts, test)
+
+
+def test_a_token_of_an_account_hears_its_own_alone(
+    settings: Settings, parts: Parts, secret_for: Callable[..., str]
+) -> None:
+    mine, others = str(uuid4()), str(uuid4())
+    create(parts, account_id=others)
+    create(parts, OTHER, account_id=mine)
+    headers = {"X-Api-Key": secret_for("watch", account_id=mine)}
+
+    async def test(dial: Dial) -> None:
+        for path, query in ((AGENT, QUERY), (NOTIFICATIONS, f"stream_id={STREAM}")):
+            async with dial(path, query, headers=headers) as caller:
+                assert await caller.close() == (4404, f"no stream {STREAM}"), path
+        for path in (NOTIFICATIONS, AGENT):
+            async with dial(path, f"stream_id={STREAM}&account_id={others}", headers=headers) as caller:
+                assert (await caller.close())[0] == 4403, path
+        async with dial(NOTIFICATIONS, headers=headers) as caller:
+            await listened(parts, caller)
+            notify(parts, 1, account_id=others)
+            notify(parts, 2, OTHER, account_id=mine)
+            await caller.heard(1)
+            assert told_of(caller) == ["2"]
 
     dialled(changed(settings, auth=True), parts, test)

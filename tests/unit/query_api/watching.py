@@ -16,6 +16,7 @@ from core.messages import (
     Event,
     FrameTracks,
     IngestCounts,
+    Notification,
     RunEnd,
     Source,
     StreamSpec,
@@ -34,10 +35,10 @@ TOPICS = Topics.of(Kafka())
 ADDRESS = "rtsp://admin:s3cret@camera.example/1"
 
 
-def create(parts: Parts, stream: StreamId = STREAM, **more: Any) -> StreamRow:
+def create(parts: Parts, stream: StreamId = STREAM, account_id: str = "", **more: Any) -> StreamRow:
     """A live stream with two analytics."""
     analytics = (Analytic("object_detection"), Analytic("people_count", {"roi": {"width": 20, "height": 15}}))
-    spec = StreamSpec(stream, Run(1), "gate", "live", Source(ADDRESS), analytics, "m", 0)
+    spec = StreamSpec(stream, Run(1), "gate", "live", Source(ADDRESS), analytics, "m", 0, account_id=account_id)
     return parts.control.create_stream(spec, **more)
 
 
@@ -69,6 +70,14 @@ def happen(parts: Parts, place: int, stream: StreamId = STREAM, **more: Any) -> 
     event = Event(**given)
     parts.tails.say(TOPICS.events, stream, encode_json(event))
     return event
+
+
+def notify(parts: Parts, number: int, stream: StreamId = STREAM, **more: Any) -> Notification:
+    """Publish what a callback tells."""
+    body = {"event_id": str(number)}
+    told = Notification(stream, Run(1), f"n{number}", "event", number, analytic_index=0, body=body, **more)
+    parts.tails.say(TOPICS.notifications, stream, encode_json(told))
+    return told
 
 
 def finish_run(parts: Parts, state: Any = "done", stream: StreamId = STREAM, run: int = 1) -> None:

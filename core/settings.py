@@ -45,7 +45,7 @@ class Kafka(Section):
     controller_port: Port = 9093
     heap_mb: Count = Field(384, description="Java heap of the local broker, MiB")
     session_ms: Annotated[int, Field(ge=1000)] = Field(
-        3000,
+        2500,
         description="silence after which the local broker is given up; one that was killed comes back no sooner. "
         "Longer where the machine is often so busy that threads stand still",
     )

@@ -72,7 +72,7 @@ def main() -> int:
             special.RUNS[name](Path(folder) / name, special.Course(shared, chosen.seed, apart.figures, say))
             apart.tell()
     done = [progress for progress in (rounds, apart) if progress.figures.rounds]
-    print(*(progress.tell() for progress in done), sep="\n\n")
+    print(*(progress.told for progress in done), sep="\n\n")
     return 0 if all(progress.good for progress in done) else 1
 
 
@@ -84,6 +84,7 @@ class Progress:
         mark: of its section in the report.
         code: the commit that is run: writing the report already changes the folder.
         left: faults of the deck for which the time was too short.
+        told: the report's section as it was written last.
     """
 
     chosen: argparse.Namespace
@@ -93,6 +94,7 @@ class Progress:
     figures: Figures = field(default_factory=Figures)
     peaks: Peaks = field(default_factory=Peaks)
     left: int = 0
+    told: str = ""
 
     @property
     def good(self) -> bool:
@@ -103,17 +105,16 @@ class Progress:
             and not any(tally.slow for tally in self.figures.tallies.values())
         )
 
-    def tell(self) -> str:
-        """The report's section, also written where it is wanted: whatever ends the run, its figures are kept."""
+    def tell(self) -> None:
+        """Make the report's section and write it where it is wanted: whatever ends the run, its figures are kept."""
         minutes = (time.monotonic() - self.begun) / 60
         more = [f"{self.left} faults that were asked for were not dealt.", ""] if self.left else []
         command = shlex.join(["python", "-m", "tests.faults", *sys.argv[1:]])
-        text = report.section(
+        self.told = report.section(
             self.figures, self.chosen.seed, minutes, command, code=self.code, more=[*more, *self.peaks.table()]
         )
         if self.chosen.report:
-            report.write(self.chosen.report, self.mark, text)
-        return text
+            report.write(self.chosen.report, self.mark, self.told)
 
 
 def _rounds(folder: Path, shared: Path, dealt: list[Fault], progress: Progress) -> None:

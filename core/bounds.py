@@ -334,6 +334,13 @@ def _orders(orders: m.Orders) -> None:
     _within("restart_ms", orders.restart_ms, 0, LAST_MS - 1)
 
 
+def _stream_change(change: m.StreamChange) -> None:
+    _within("run", change.run, 1, MOST_RUN)
+    _within("ts_ms", change.ts_ms, 0, LAST_MS - 1)
+    _within("version", change.version, 1, MOST_NUMBER)
+    _text("error", change.error, MOST_TEXT)
+
+
 def _task_end(end: m.TaskEnd) -> None:
     _within("run", end.run, 1, MOST_RUN)
     _within("ts_ms", end.ts_ms, 0, LAST_MS - 1)
@@ -361,6 +368,7 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "stream_status": _stream_status,
     "node_status": _node_status,
     "orders": _orders,
+    "stream_change": _stream_change,
     "task_end": _task_end,
     "notification": _notification,
 }

@@ -22,6 +22,7 @@ from msgspec import Meta
 from core import bounds
 from core.errors import BadMessage
 from core.ids import EventId, Run, Seq, StreamId, TrackId, ViewId
+from core.states import State
 
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 Box: TypeAlias = tuple[float, float, float, float]
@@ -71,7 +72,7 @@ class Source(msgspec.Struct, frozen=True, omit_defaults=True):
         start_s: media seconds to skip.
         rotation: clockwise degrees (0, 90, 180, 270) to turn on top of nothing; None follows
             the file's own orientation.
-        realtime: play a file at its own pace.
+        realtime: play a recording at its own pace; a camera has no other.
         loop: begin a file again at its end.
         on_error: what a damaged packet does: ``continue`` passes over it, ``fail`` ends the run.
         transport: of RTSP's media.
@@ -491,7 +492,7 @@ class StreamStatus(msgspec.Struct, frozen=True, tag_field="message", tag="stream
 
     stream_id: StreamId
     run: Run
-    state: Literal["pending", "in_progress", "done", "restart", "failure", "stop", "handler_lost", "unknown", "paused"]
+    state: State
     ts_ms: int
     host: str
     counts: IngestCounts = IngestCounts()
@@ -548,6 +549,23 @@ class Orders(msgspec.Struct, frozen=True, tag_field="message", tag="orders", omi
     log_level: Literal["", "debug", "info", "warning", "error"] = ""
 
 
+class StreamChange(msgspec.Struct, frozen=True, tag_field="message", tag="stream_change", omit_defaults=True):
+    """A stream, as its users see it, is in another state than before, or has told an error.
+
+    Attributes:
+        run: the one that was current.
+        ts_ms: wall time of the change.
+        version: of the stream, after it.
+    """
+
+    stream_id: StreamId
+    run: Run
+    state: State
+    ts_ms: int
+    version: int
+    error: str | None = None
+
+
 class TaskEnd(msgspec.Struct, frozen=True, tag_field="message", tag="task_end", omit_defaults=True):
     """A deferred task is over: done (everything of it is stored), failed (error says why) or cancelled."""
 
@@ -594,6 +612,7 @@ _tracks_decoder: msgspec.json.Decoder[TracksMessage] = msgspec.json.Decoder(Trac
 _events_decoder: msgspec.json.Decoder[EventsMessage] = msgspec.json.Decoder(EventsMessage)
 _status_decoder: msgspec.json.Decoder[StreamStatus] = msgspec.json.Decoder(StreamStatus)
 _nodes_decoder: msgspec.json.Decoder[NodesMessage] = msgspec.json.Decoder(NodesMessage)
+_change_decoder: msgspec.json.Decoder[StreamChange] = msgspec.json.Decoder(StreamChange)
 _task_end_decoder: msgspec.json.Decoder[TaskEnd] = msgspec.json.Decoder(TaskEnd)
 _notification_decoder: msgspec.json.Decoder[Notification] = msgspec.json.Decoder(Notification)
 
@@ -643,6 +662,11 @@ def decode_status(value: bytes | None) -> StreamStatus:
 def decode_node(value: bytes | None) -> NodesMessage:
     """Read a record of `nodes`. Raises BadMessage."""
     return _decode(_nodes_decoder, value)
+
+
+def decode_change(value: bytes | None) -> StreamChange:
+    """Read a record of `stream-changes`. Raises BadMessage."""
+    return _decode(_change_decoder, value)
 
 
 def decode_task_end(value: bytes | None) -> TaskEnd:

@@ -47,6 +47,7 @@ class Topics:
     ingest_progress: str
     snapshots_analyse: str
     nodes: str
+    stream_changes: str
     task_ends: str
     notifications: str
 
@@ -67,6 +68,7 @@ class Topics:
             ingest_progress=f"{p}ingest-progress",
             snapshots_analyse=f"{p}snapshots.analyse",
             nodes=f"{p}nodes",
+            stream_changes=f"{p}stream-changes",
             task_ends=f"{p}task-ends",
             notifications=f"{p}notifications",
         )
@@ -103,6 +105,7 @@ def definitions(kafka: Kafka) -> tuple[Topic, ...]:
         Topic(names.tracks, n, kept(12 * HOUR_MS)),
         Topic(names.events, n, kept(7 * DAY_MS)),
         Topic(names.stream_status, n, kept(7 * DAY_MS)),
+        Topic(names.stream_changes, n, kept(7 * DAY_MS)),
         Topic(names.task_ends, n, kept(7 * DAY_MS)),
         # the largest event there can be, and what is told beside it
         Topic(names.notifications, n, kept(DAY_MS) | {"max.message.bytes": str(letter_bytes(kafka))}),

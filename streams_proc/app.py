@@ -40,6 +40,7 @@ async def control(settings: Settings, stopping: asyncio.Event, instance: str | N
     from streams_proc.attempt import Backoff
     from streams_proc.audit import Audit
     from streams_proc.clear_logs import ClearLogs
+    from streams_proc.lost_hosts import LostHosts
     from streams_proc.nodes import KafkaNodes, Nodes
     from streams_proc.orders import OrderRelay
     from streams_proc.publish import KafkaPublisher
@@ -84,9 +85,11 @@ async def control(settings: Settings, stopping: asyncio.Event, instance: str | N
         contextlib.closing(KafkaNodes(settings.kafka)) as nodes,
     ):
         beside = (
-            Relay(store, publisher, topics.streams).run(backoff),
+            Relay(store, publisher, "streams", topics.streams).run(backoff),
+            Relay(store, publisher, "stream-changes", topics.stream_changes).run(backoff),
             OrderRelay(store, publisher, topics.nodes).run(backoff),
             Nodes(nodes, store).run(backoff),
+            LostHosts(store, publisher, topics.stream_status, nodes.answers).run(backoff),
             Retain(store, analytics, embeddings, media).run(backoff),
             TaskEnds(store, publisher, topics.task_ends).run(backoff),
             sweep.run(backoff),
@@ -233,7 +236,7 @@ async def notify(settings: Settings, stopping: asyncio.Event, instance: str | No
             Deliveries(senders, limits),
             Notifications(publisher, topics.notifications),
         )
-        read = (topics.task_ends, topics.stream_status, topics.events)
+        read = (topics.task_ends, topics.stream_changes, topics.events)
         stage = StatelessStage(NAME, read, handler, batch=1, in_flight=MOST_TOLD, ordered=False)
         try:
             await work(settings, stage, stopping, instance)

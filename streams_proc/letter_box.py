@@ -138,7 +138,8 @@ class LetterBox:
             names.detections: f"{rows}; analyse passes over frames that it is past, so tracks and events stay",
             names.tracks: f"{rows}; {others}",
             names.events: f"{rows}; {others}, and whoever consumes events, under the same CloudEvents ids. {callbacks}",
-            names.stream_status: f"an older status than the newest one changes nothing. {callbacks}",
+            names.stream_status: "an older status than the newest one changes nothing",
+            names.stream_changes: callbacks,
             names.task_ends: callbacks,
         }
         return effects.get(topic, "")

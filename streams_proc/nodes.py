@@ -96,8 +96,8 @@ class KafkaNodes:
 
     def __init__(self, kafka: Kafka) -> None:
         self._client = clients.consumer(kafka, "nodes", "nodes")
-        topic = Topics.of(kafka).nodes
-        self._client.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(kafka.partitions)])
+        self._topic = Topics.of(kafka).nodes
+        self._client.assign([TopicPartition(self._topic, p, OFFSET_BEGINNING) for p in range(kafka.partitions)])
 
     def read(self) -> Sequence[Heard]:
         """The records that have come since; at once. Raises BrokerUnavailable."""
@@ -106,6 +106,14 @@ class KafkaNodes:
         except KafkaException as error:
             raise BrokerUnavailable(f"the topic of nodes cannot be read: {error}") from error
         return [Heard(m.key(), m.value(), m.timestamp()[1]) for m in messages if m.error() is None]
+
+    def answers(self) -> bool:
+        """Whether the broker answers, within a second."""
+        try:
+            self._client.get_watermark_offsets(TopicPartition(self._topic, 0), timeout=1.0)
+        except KafkaException:
+            return False
+        return True
 
     def close(self) -> None:
         """Leave the broker."""

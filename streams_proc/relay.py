@@ -1,4 +1,4 @@
-"""The control database's outbox, to the topic `streams`."""
+"""The control database's outbox, to a topic."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class OutboxRow(Protocol):
 class Outbox(Protocol):
     """The part of the control store that holds what is to be published. Blocking."""
 
-    def take_outbox(self, limit: int) -> Sequence[OutboxRow]:
-        """The oldest records."""
+    def take_outbox(self, limit: int, topic: str) -> Sequence[OutboxRow]:
+        """The oldest records that are for the topic, whose name is without the prefix."""
         ...
 
     def delete_outbox(self, ids: Sequence[int]) -> None:
@@ -46,16 +46,21 @@ class Outbox(Protocol):
 
 
 class Relay:
-    """Publishes the outbox in its order; a row goes only after the broker has acknowledged it."""
+    """Publishes the outbox in its order; a row goes only after the broker has acknowledged it.
 
-    def __init__(self, outbox: Outbox, publisher: Publisher, topic: str) -> None:
+    Args:
+        name: of the topic in the outbox; topic: with the prefix.
+    """
+
+    def __init__(self, outbox: Outbox, publisher: Publisher, name: str, topic: str) -> None:
         self._outbox = outbox
         self._publisher = publisher
+        self._name = name
         self._topic = topic
 
     async def once(self) -> int:
         """Publish what waits, at most 100 rows; returns how many."""
-        rows = await asyncio.to_thread(self._outbox.take_outbox, AT_ONCE)
+        rows = await asyncio.to_thread(self._outbox.take_outbox, AT_ONCE, self._name)
         if not rows:
             return 0
         tally = Tally()

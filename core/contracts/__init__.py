@@ -25,6 +25,7 @@ TYPES: dict[str, Any] = {
     "events": m.EventsMessage,
     "stream-status": m.StreamStatus,
     "nodes": m.NodesMessage,
+    "stream-changes": m.StreamChange,
     "task-ends": m.TaskEnd,
     "notifications": m.Notification,
 }

@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from core.clock import rfc3339
 from core.ids import engine_stream_id
 from core.log import mask
 from core.messages import Event, Notification
 from core.profile import StreamProfile, profile_of
-from query_api.services.results import seconds, short
+from core.told import event_told
+from query_api.services.results import short
 from query_api.types.watching import AgentMessage, EngineEvent, Logic, NotificationMessage
 from warehouse.control.rows import StreamRow
 
@@ -85,46 +85,19 @@ def _pipeline_data(event: Event) -> dict[str, Any]:
     return {**data, **({"logic": logic} if logic else {}), **event.data}
 
 
-def agent_state(row: StreamRow, offset: str = "") -> AgentMessage:
-    """A message of ``/2/ws`` that only tells how the stream stands."""
-    return AgentMessage(row.current.state, mask(row.current.error or ""), {}, offset)
+def agent_state(row: StreamRow, index: int, offset: str = "") -> AgentMessage:
+    """A message of ``/2/ws`` that only tells how the stream stands for one of its analytics."""
+    return AgentMessage(row.items[index], mask(row.current.error or ""), {}, offset)
 
 
 def agent_message(event: Event, row: StreamRow, standing: AgentMessage, offset: str) -> AgentMessage:
-    """A message of ``/2/ws`` with an event, in the words of a callback.
+    """A message of ``/2/ws`` with an event, as a callback tells it.
 
     Args:
         standing: how the stream stands.
     """
-    profile = _profile(row)
-    location = None if profile.location is None else msgspec.to_builtins(profile.location)
-    said = {
-        "account_id": row.spec.account_id or None,
-        "analytic_name": event.type,
-        "analytic_index": event.analytic_index,
-        "event_type": event.event_type,
-        "event_create_time": rfc3339(event.begin_ms),
-        "event_end_time": None if event.end_ms is None else rfc3339(event.end_ms),
-        "event": {
-            "stream_id": str(event.stream_id),
-            "event_id": str(event.event_id),
-            "phase": event.phase,
-            "track_id": event.track_id,
-            "label": event.label,
-            "score": short(event.score),
-            "box": None if event.box is None else [short(side) for side in event.box],
-            "image": event.image,
-            "video_segment": {
-                "start_time_offset": seconds(event.begin_s),
-                "end_time_offset": None if event.end_s is None else seconds(event.end_s),
-            },
-            "location": location,
-            "source": profile.source,
-            "source_group": profile.event_source_group,
-            **event.data,
-        },
-    }
-    return AgentMessage(standing.stream_status, standing.error, said, offset)
+    told = event_told(event, _profile(row), row.spec.account_id)
+    return AgentMessage(standing.stream_status, standing.error, told, offset)
 
 
 def notification_message(told: Notification, offset: str) -> NotificationMessage:

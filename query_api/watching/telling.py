@@ -97,7 +97,7 @@ class AgentTelling:
     async def texts(self, subscription: Subscription, row: StreamRow, index: int, since: str | None) -> Texts:
         """How the stream stands, each change of it, and the events of one analytic. Raises as the engine's."""
         stream, offset = row.stream_id, ""
-        standing = agent_state(row)
+        standing = agent_state(row, index)
         yield _json(standing), ""
         async with aclosing(self._listening.listen(subscription, since)) as items:
             async for item in items:

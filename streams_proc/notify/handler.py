@@ -9,7 +9,7 @@ from dataclasses import replace
 from core import log
 from core.clock import Clock, now_ms, wall_clock
 from core.errors import BadMessage
-from core.messages import Event, RunEnd, StreamStatus, TaskEnd, decode_event, decode_status, decode_task_end
+from core.messages import Event, RunEnd, StreamChange, TaskEnd, decode_change, decode_event, decode_task_end
 from core.metrics import counter
 from core.profile import Callback, TaskCallback, WebSocketCallback
 from core.topics import Topics
@@ -31,7 +31,7 @@ ONLY = "sightline_callbacks"
 LATE_MS = 60_000
 """Whoever is told of a record that is so old has waited for this stage, not the stage for whoever is told."""
 
-Message = Event | RunEnd | StreamStatus | TaskEnd
+Message = Event | RunEnd | StreamChange | TaskEnd
 _log = log.get(__name__)
 
 
@@ -65,7 +65,7 @@ class NotifyHandler:
         (message,) = decode_each((record,), self._read)
         if isinstance(message, Poison):
             return message
-        if isinstance(message, RunEnd) or (isinstance(message, Event | StreamStatus) and message.ephemeral):
+        if isinstance(message, RunEnd) or (isinstance(message, Event) and message.ephemeral):
             return ()
         # callbacks are begun in the records' order, also where the stream has to be looked up first
         async with self._turns.turn(message.stream_id):
@@ -77,14 +77,14 @@ class NotifyHandler:
     def _read(self, record: Record) -> Message:
         if record.topic == self._topics.events:
             return decode_event(record.value)
-        if record.topic == self._topics.stream_status:
-            return decode_status(record.value)
+        if record.topic == self._topics.stream_changes:
+            return decode_change(record.value)
         if record.topic == self._topics.task_ends:
             return decode_task_end(record.value)
         raise BadMessage(f"{record.topic} is no topic that is told of")
 
     def _begin(
-        self, message: Event | StreamStatus | TaskEnd, known: Known, only: frozenset[int] | None, late: bool
+        self, message: Event | StreamChange | TaskEnd, known: Known, only: frozenset[int] | None, late: bool
     ) -> list[asyncio.Task[tuple[int, str] | None]]:
         callbacks = receivers(message, known)
         wanted = [(i, c) for i, c in enumerate(callbacks) if c.enable and (only is None or i in only)]

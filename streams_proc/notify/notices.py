@@ -7,32 +7,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-import msgspec
-
 from core.clock import rfc3339
-from core.ids import Run, StreamId, ce_id
+from core.ids import Run, StreamId
 from core.log import mask
-from core.messages import Event, StreamStatus, TaskEnd
-from core.profile import Callback, EventPolicy, Location, StreamProfile, TaskCallback
+from core.messages import Event, StreamChange, TaskEnd
+from core.profile import Callback, EventPolicy, StreamProfile, TaskCallback
+from core.states import NUMBERS
+from core.told import event_told
 from streams_proc.notify.due import due
 from streams_proc.notify.profiles import Known
 
 Kind = Literal["event", "stream_status", "task"]
-STREAM_STATUS: Mapping[str, int] = MappingProxyType(
-    {
-        "pending": 0,
-        "in_progress": 1,
-        "done": 2,
-        "restart": 3,
-        "failure": 4,
-        "stop": 5,
-        "handler_lost": 6,
-        "unknown": 7,
-        "paused": 8,
-    }
-)
-"""Of streams, as the agent surface numbers them."""
-
 TASK_STATUS: Mapping[str, int] = MappingProxyType({"cancelled": 2, "failed": 3, "done": 5})
 """Of tasks, as the agent surface numbers them."""
 
@@ -59,7 +44,7 @@ class Notice:
     analytic_index: int | None = None
 
 
-def receivers(message: Event | StreamStatus | TaskEnd, known: Known) -> Sequence[Callback | TaskCallback]:
+def receivers(message: Event | StreamChange | TaskEnd, known: Known) -> Sequence[Callback | TaskCallback]:
     """All callbacks that are kept for such a message, those too that are switched off; none where it is not due.
 
     A place in the list names a callback as long as the profile stays as it is.
@@ -67,19 +52,19 @@ def receivers(message: Event | StreamStatus | TaskEnd, known: Known) -> Sequence
     match message:
         case Event():
             return _of_analytic(message, known)
-        case StreamStatus():
-            return () if message.heartbeat else known.profile.notifications
+        case StreamChange():
+            return known.profile.notifications
         case TaskEnd():
             return () if known.profile.task is None else known.profile.task.callbacks
 
 
-def notice_of(message: Event | StreamStatus | TaskEnd, known: Known) -> Notice:
+def notice_of(message: Event | StreamChange | TaskEnd, known: Known) -> Notice:
     """What is told of a message."""
     match message:
         case Event():
             return _event(message, known)
-        case StreamStatus():
-            return _status(message, known)
+        case StreamChange():
+            return _change(message, known)
         case TaskEnd():
             return _task(message, known)
 
@@ -95,76 +80,27 @@ def _of_analytic(event: Event, known: Known) -> Sequence[Callback]:
 
 
 def _event(event: Event, known: Known) -> Notice:
-    identity = ce_id(event.event_id, event.phase, event.number)
-    profile = known.profile
-    told: dict[str, Any] = {
-        **event.data,
-        "stream_id": str(event.stream_id),
-        "event_id": str(event.event_id),
-        "track_id": event.track_id,
-        "label": event.label,
-        "score": round(event.score, 5),
-        "box": None if event.box is None else [round(edge, 5) for edge in event.box],
-        "image": event.image,
-        "analytic_name": event.type,
-        "analytic_index": event.analytic_index,
-        "phase": event.phase,
-        "video_segment": {
-            "start_time_offset": round(event.begin_s, 6),
-            "end_time_offset": None if event.end_s is None else round(event.end_s, 6),
-        },
-        "location": _location(profile.location),
-        "source": profile.source,
-        "source_group": profile.event_source_group,
-    }
-    overview = event.data.get("overview")
-    if isinstance(overview, dict):
-        told["overview"] = {**overview, "image": event.image}
-    body = {
-        "ce_id": identity,
-        "account_id": known.account_id,
-        "event_create_time": rfc3339(event.begin_ms),
-        "event_end_time": None if event.end_ms is None else rfc3339(event.end_ms),
-        "event_type": event.event_type,
-        "event": told,
-    }
-    return Notice(
-        identity,
-        "event",
-        str(event.event_id),
-        event.stream_id,
-        event.run,
-        known.account_id,
-        event.ts_ms,
-        body,
-        event.analytic_index,
-    )
+    body = event_told(event, known.profile, known.account_id)
+    lane = str(event.event_id)
+    stream, run, account = event.stream_id, event.run, known.account_id
+    return Notice(body["ce_id"], "event", lane, stream, run, account, event.ts_ms, body, event.analytic_index)
 
 
-def _location(location: Location | None) -> dict[str, Any]:
-    """In the words of the agent surface; what is not known is left out."""
-    if location is None:
-        return {}
-    told = {name: value for name, value in msgspec.structs.asdict(location).items() if value is not None}
-    position = {name: told.pop(name) for name in ("longitude", "latitude") if name in told}
-    return {**told, "geo_position": position} if position else told
-
-
-def _status(status: StreamStatus, known: Known) -> Notice:
-    stream = str(status.stream_id)
-    identity = f"{stream}/status/{status.run}/{status.state}/{status.ts_ms}"
+def _change(change: StreamChange, known: Known) -> Notice:
+    stream = str(change.stream_id)
+    identity = f"{stream}/status/{change.run}/{change.state}/{change.ts_ms}"
     body = {
         "ce_id": identity,
         "stream_id": stream,
         "account_id": known.account_id,
-        "status": STREAM_STATUS[status.state],
-        "status_name": status.state,
-        "error": None if status.error is None else mask(status.error),
-        "time": rfc3339(status.ts_ms),
-        "version": known.version,
+        "status": NUMBERS[change.state],
+        "status_name": change.state,
+        "error": None if change.error is None else mask(change.error),
+        "time": rfc3339(change.ts_ms),
+        "version": change.version,
     }
     account = known.account_id
-    return Notice(identity, "stream_status", stream, status.stream_id, status.run, account, status.ts_ms, body)
+    return Notice(identity, "stream_status", stream, change.stream_id, change.run, account, change.ts_ms, body)
 
 
 def _task(end: TaskEnd, known: Known) -> Notice:

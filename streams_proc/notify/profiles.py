@@ -36,11 +36,6 @@ class StreamRow(Protocol):
         """What is kept with it."""
         ...
 
-    @property
-    def version(self) -> int:
-        """How often it was changed, from 1."""
-        ...
-
 
 class Streams(Protocol):
     """The part of the control store that knows streams. Blocking."""
@@ -59,7 +54,6 @@ class Known:
     """
 
     account_id: str
-    version: int
     analytics: tuple[str, ...]
     profile: StreamProfile
 
@@ -106,4 +100,4 @@ class Profiles:
         except msgspec.ValidationError as error:
             _log.error("a stream's callbacks cannot be read", stream_id=str(stream), reason=str(error))
             profile = StreamProfile()
-        return Known(row.spec.account_id, row.version, tuple(a.name for a in row.spec.analytics), profile)
+        return Known(row.spec.account_id, tuple(a.name for a in row.spec.analytics), profile)

@@ -152,7 +152,7 @@ def _tag(chance: random.Random, topic: str, example: dict[str, Any]) -> Made:
 
 def _missing(chance: random.Random, topic: str, example: dict[str, Any]) -> Made:
     # a topic of one kind of message is read without its tag, too
-    tag = [] if topic in {"streams", "stream-status", "task-ends", "notifications"} else ["message"]
+    tag = [] if topic in {"streams", "stream-status", "stream-changes", "task-ends", "notifications"} else ["message"]
     del example[chance.choice(["stream_id", "run", *tag])]
     key = str(example.get("stream_id", EXAMPLE)).encode()
     return Poison("field missing", key, encoded(topic, example))
@@ -231,7 +231,7 @@ def _huge(chance: random.Random, topic: str, example: dict[str, Any]) -> Made:
             example["model"] = "m" * 1_000_000
         case "notification":
             example["account_id"] = "a" * 1_000_000
-        case "task_end":
+        case "task_end" | "stream_change":
             example["error"] = "e" * 1_000_000
         case "run_end":
             example["error"] = "e" * 1_000_000

@@ -135,6 +135,7 @@ class Outbox(Base):
     __tablename__ = "outbox"
 
     id: Mapped[int] = mapped_column(Big, primary_key=True, autoincrement=True)
+    topic: Mapped[str] = mapped_column(String(32), server_default="streams")
     key: Mapped[str] = mapped_column(Text())
     value: Mapped[bytes | None] = mapped_column(LargeBinary())
     created_ms: Mapped[int] = mapped_column(BigInteger())

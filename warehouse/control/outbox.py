@@ -16,22 +16,25 @@ LEASE_MS = 5000
 
 
 class Outbox(Database):
-    """The outbox of topic `streams`."""
+    """What is to be published to one topic or another, by its name without the prefix."""
 
-    def take_outbox(self, limit: int) -> list[OutboxRow]:
-        """The oldest records, in order; none while another process is publishing.
+    def take_outbox(self, limit: int, topic: str = "streams") -> list[OutboxRow]:
+        """The topic's oldest records, in order; none while another process is publishing.
 
         Whoever takes has five seconds to publish and `delete_outbox` before another may take the
         same; taking again prolongs it. Records that were published but not deleted come again.
         """
         with self._reading() as connection:
-            if connection.execute(select(OUTBOX.c.id).limit(1)).first() is None:
+            if connection.execute(select(OUTBOX.c.id).where(OUTBOX.c.topic == topic).limit(1)).first() is None:
                 return []
         with self._writing() as connection:
             if not self._hold(connection):
                 return []
             rows = connection.execute(
-                select(OUTBOX.c.id, OUTBOX.c.key, OUTBOX.c.value).order_by(OUTBOX.c.id).limit(limit)
+                select(OUTBOX.c.id, OUTBOX.c.key, OUTBOX.c.value)
+                .where(OUTBOX.c.topic == topic)
+                .order_by(OUTBOX.c.id)
+                .limit(limit)
             )
             return [OutboxRow(row.id, row.key, row.value) for row in rows]
 

@@ -19,10 +19,11 @@ from warehouse.control.database import Database, insert_new, table
 from warehouse.control.receipts import EXPECTED
 from warehouse.control.rows import ENDED, RunRow, StreamRow, TaskProgress, TaskState
 from warehouse.control.stream_logs import log_stream
-from warehouse.control.streams import Streams, read_stream
+from warehouse.control.streams import CURRENT, Streams, read_stream
 
 RECEIPTS = table(models.Receipt)
 NONE_PAUSED = "[]"
+HELD = ("in_progress", "paused", "unknown", "restart")
 logger = log.get(__name__)
 
 
@@ -61,6 +62,12 @@ class Runs(Streams, Database):
         """All runs of a stream, the first first; none of a stream that is not there."""
         with self._reading() as connection:
             rows = connection.execute(select(*RUN_COLUMNS).where(RUNS.c.stream_id == stream_id).order_by(RUNS.c.run))
+            return [run_row(row) for row in rows]
+
+    def held_runs(self) -> list[RunRow]:
+        """Current runs that an ingest host has begun and not ended, of which it is not said that it is gone."""
+        with self._reading() as connection:
+            rows = connection.execute(select(*RUN_COLUMNS).join(STREAMS, CURRENT).where(RUNS.c.state.in_(HELD)))
             return [run_row(row) for row in rows]
 
     def record_receipt(self, stream_id: StreamId, run: Run, sink: str, topic: str) -> None:

@@ -11,13 +11,14 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, exists, func, insert, select
 
 from core.ids import StreamId
+from core.messages import StreamChange, encode_json
 from core.states import Place, State
 from warehouse.control import models
 from warehouse.control.codec import STREAMS
 from warehouse.control.database import Database, table
 from warehouse.control.rows import LogFilter, StreamLogRow, StreamRow
 
-LOGS = table(models.StreamLog)
+LOGS, OUTBOX = table(models.StreamLog), table(models.Outbox)
 ERROR_MS = 5_000
 """The same error of a stream is told once within so long."""
 
@@ -57,6 +58,7 @@ def log_stream(
 ) -> None:
     """Write an entry for each analytic whose state is another than it was; for each when there is only an error.
 
+    What the stream's users see of it is published.
     An error that this stream told within the last five seconds is left out, and so are entries that would say
     nothing else. Tasks have no log: their one run says it all.
 
@@ -81,6 +83,13 @@ def log_stream(
     ]
     if entries:
         connection.execute(insert(LOGS), entries)
+    if not new.spec.ephemeral and (told is not None or old is None or old.shown != new.shown):
+        change = StreamChange(new.stream_id, new.spec.run, new.shown, at_ms, new.version, told)
+        connection.execute(
+            insert(OUTBOX).values(
+                topic="stream-changes", key=str(new.stream_id), value=encode_json(change), created_ms=at_ms
+            )
+        )
 
 
 def last_frame_ms(stream: StreamRow) -> int | None:

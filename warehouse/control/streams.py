@@ -37,8 +37,8 @@ SHOWN = case(
 )
 """`StreamRow.shown`, where the database is to know it."""
 
-_CURRENT = and_(RUNS.c.stream_id == STREAMS.c.stream_id, RUNS.c.run == STREAMS.c.run)
-_WHOLE = select(*STREAM_COLUMNS, *RUN_COLUMNS).join(RUNS, _CURRENT)
+CURRENT = and_(RUNS.c.stream_id == STREAMS.c.stream_id, RUNS.c.run == STREAMS.c.run)
+_WHOLE = select(*STREAM_COLUMNS, *RUN_COLUMNS).join(RUNS, CURRENT)
 _ORDERS = {"created": STREAMS.c.created_ms, "name": STREAMS.c.name, "id": STREAMS.c.stream_id}
 
 
@@ -138,7 +138,7 @@ class Streams(Database):
 
     def count_states(self, filter_: StreamFilter = EVERYTHING) -> dict[RunState, int]:
         """How many streams are in each state, as their users see it; states without one are left out."""
-        each = select(SHOWN.label("shown")).select_from(STREAMS).join(RUNS, _CURRENT)
+        each = select(SHOWN.label("shown")).select_from(STREAMS).join(RUNS, CURRENT)
         found = _filtered(each, filter_).subquery()
         counted = select(found.c.shown, func.count()).group_by(found.c.shown)
         with self._reading() as connection:
@@ -306,7 +306,9 @@ def _begin_run(connection: Connection, spec: StreamSpec, now: int) -> None:
 
 def _tell(connection: Connection, stream_id: StreamId, spec: StreamSpec | None, now: int) -> None:
     value = None if spec is None else _definition(spec)
-    connection.execute(insert(table(models.Outbox)).values(key=str(stream_id), value=value, created_ms=now))
+    connection.execute(
+        insert(table(models.Outbox)).values(topic="streams", key=str(stream_id), value=value, created_ms=now)
+    )
 
 
 def _definition(spec: StreamSpec) -> bytes:

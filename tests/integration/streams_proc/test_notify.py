@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from core.profile import (
 from core.settings import Control, Kafka, Settings
 from core.topics import Topics
 from tests.integration.streams_proc.processes import committed, ends, feed, follow, wait_for, workers
-from tests.unit.streams_proc.notify_kit import events, status
+from tests.unit.streams_proc.notify_kit import change, events
 from warehouse.control.store import ControlStore
 
 pytestmark = pytest.mark.kafka
@@ -309,13 +310,9 @@ def test_states_go_to_topics_and_to_those_who_listen_at_websockets(
     stream = stream_with(control, StreamProfile(notifications=callbacks))
     deleted = stream_with(control, StreamProfile(notifications=callbacks))
     control.delete_stream(deleted)
-    changes = [
-        status("in_progress", 1000),
-        status("in_progress", 1500, heartbeat=True),
-        status("failure", 2000, error="x"),
-    ]
+    changes = [change("in_progress", 1000), change("failure", 2000, error="x")]
     changes = [msgspec.structs.replace(each, stream_id=of) for of in (deleted, stream) for each in changes]
-    feed(settings.kafka, topics.stream_status, [(str(s.stream_id).encode(), encode_json(s)) for s in changes])
+    feed(settings.kafka, topics.stream_changes, [(str(s.stream_id).encode(), encode_json(s)) for s in changes])
     with workers(settings.kafka, tmp_path) as start, follow(settings.kafka, theirs, topics.notifications) as out:
         worker = start(*NOTIFY, **variables(settings))
         out.until(lambda found: len(found) >= 4 or worker.process.poll() is not None, "both changes on both topics")
@@ -331,6 +328,58 @@ def test_states_go_to_topics_and_to_those_who_listen_at_websockets(
     assert said([msgspec.json.decode(m.value()) for m in by_topic[theirs]]) == expected
     assert said([decode_notification(m.value()).body for m in by_topic[topics.notifications]]) == expected
     assert {m.key() for m in out.messages} == {str(stream).encode()}
+
+
+def test_each_change_of_a_stream_is_told_once_as_its_users_see_it(
+    settings: Settings, control: ControlStore, receiver: Receiver, tmp_path: Path
+) -> None:
+    stream = stream_with(control, StreamProfile(notifications=(HttpCallback(f"{receiver.url}/state"),)))
+
+    def came() -> list[tuple[str, str | None]]:
+        bodies = [msgspec.json.decode(asked.body) for asked in receiver.at("/state")]
+        return [(body["status_name"], body["error"]) for body in bodies]
+
+    def ingest_says(*statuses: StreamStatus) -> None:
+        name = Topics.of(settings.kafka).stream_status
+        feed(settings.kafka, name, [(str(stream).encode(), encode_json(each)) for each in statuses])
+
+    own = variables(settings)
+    with workers(settings.kafka, tmp_path) as start:
+        team = [start("streams_proc.__main__", "control", **own), start(*NOTIFY, **own)]
+
+        def heard(*expected: tuple[str, str | None]) -> None:
+            def over() -> bool:
+                return len(came()) >= len(expected) or any(worker.process.poll() is not None for worker in team)
+
+            wait_for(over, f"{len(expected)} changes")
+            assert came() == list(expected), [worker.log for worker in team]
+
+        begun = StreamStatus(stream, Run(1), "in_progress", 1000, "host")
+        ingest_says(
+            begun,
+            msgspec.structs.replace(begun, ts_ms=1500, heartbeat=True),
+            msgspec.structs.replace(begun, ts_ms=2000, paused=(0,)),
+            msgspec.structs.replace(begun, ts_ms=2500, paused=(0,), heartbeat=True),
+            StreamStatus(stream, Run(1), "restart", 3000, "host", error="no answer"),
+            StreamStatus(stream, Run(1), "failure", 4000, "host", error="no answer at all"),
+            msgspec.structs.replace(begun, ts_ms=5000),  # after its end
+        )
+        said = [
+            ("pending", None),
+            ("in_progress", None),
+            ("paused", None),
+            ("restart", "no answer"),
+            ("failure", "no answer at all"),
+        ]
+        heard(*said)
+        control.patch_stream(stream, "resume")
+        heard(*said, ("pending", None))
+        control.patch_stream(stream, "stop")
+        heard(*said, ("pending", None), ("stop", None))
+        ingest_says(StreamStatus(stream, Run(2), "stop", int(time.time() * 1000), "host"))
+        time.sleep(2.0)  # nothing more comes: it is known already
+        heard(*said, ("pending", None), ("stop", None))
+        assert [worker.end() for worker in team] == [0, 0], [worker.log for worker in team]
 
 
 def test_the_end_of_a_task_is_told_once_control_knows_of_it(

@@ -49,7 +49,8 @@ READERS = {
     "detections": ("analyse", "sink-clickhouse"),
     "tracks": ("sink-clickhouse", "sink-lancedb", "sink-media"),
     "events": ("sink-clickhouse", "notify"),
-    "stream-status": ("control", "notify"),
+    "stream-status": ("control",),
+    "stream-changes": ("notify",),
     "task-ends": ("notify",),
 }
 Sent = tuple[str, int, int]

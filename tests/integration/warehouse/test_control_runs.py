@@ -129,3 +129,17 @@ def test_a_file_longer_than_it_said_is_never_more_than_whole(control: ControlSto
 def test_a_row_before_its_first_status_is_as_old_as_the_run(control: ControlStore) -> None:
     run: RunRow = control.run(A, RUN)
     assert run.updated_ms == run.created_ms
+
+
+def test_what_a_host_has_in_hand_is_the_current_run_that_has_begun_and_not_ended(control: ControlStore) -> None:
+    assert control.held_runs() == [], "nobody has begun it"
+    control.record_status(BEGUN)
+    assert [(row.stream_id, row.host, row.state) for row in control.held_runs()] == [(A, "host-1", "in_progress")]
+    control.record_status(StreamStatus(A, RUN, "handler_lost", 25, "host-1", error="gone"))
+    assert control.held_runs() == []
+    control.record_status(StreamStatus(A, RUN, "restart", 27, "host-2"))
+    assert [row.host for row in control.held_runs()] == ["host-2"]
+    control.record_status(StreamStatus(A, Run(3), "in_progress", 28, "host-2"))
+    assert [row.run for row in control.held_runs()] == [RUN], "another run than the stream's own is nobody's concern"
+    control.record_status(DONE)
+    assert control.held_runs() == []

@@ -19,12 +19,14 @@ DECODERS = {
     "events": m.decode_event,
     "stream-status": m.decode_status,
     "nodes": m.decode_node,
+    "stream-changes": m.decode_change,
     "task-ends": m.decode_task_end,
     "notifications": m.decode_notification,
 }
 ALONE = {
     "streams": "stream_spec",
     "stream-status": "stream_status",
+    "stream-changes": "stream_change",
     "task-ends": "task_end",
     "notifications": "notification",
 }

@@ -75,6 +75,7 @@ def test_what_a_stage_reads_has_no_holes() -> None:
         topics.tracks,
         topics.events,
         topics.stream_status,
+        topics.stream_changes,
         topics.task_ends,
     }
     policies = {topic.name: topic.config["cleanup.policy"] for topic in definitions(kafka)}

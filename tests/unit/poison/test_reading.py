@@ -21,6 +21,7 @@ DECODERS: dict[str, Callable[[bytes | None], Any]] = {
     "tracks": m.decode_tracks,
     "events": m.decode_event,
     "stream-status": m.decode_status,
+    "stream-changes": m.decode_change,
     "task-ends": m.decode_task_end,
     "notifications": m.decode_notification,
 }

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from core.ids import EventId, Run, Seq, StreamId, TrackId, event_id
-from core.messages import Analytic, Event, Source, StreamSpec, StreamStatus, encode_json
+from core.messages import Analytic, Event, Source, StreamChange, StreamSpec, encode_json
 from core.profile import AnalyticProfile, Callback, EventPolicy, HttpCallback, StreamProfile, extra_of
 from core.settings import Kafka
 from core.topics import Topics
@@ -59,16 +59,16 @@ def events(*at_s: float, number: int = 1, stream: StreamId = A, ended: bool = Tr
     return told
 
 
-def status(state: Any = "failure", ts_ms: int = BEGIN_MS, **more: Any) -> StreamStatus:
-    return StreamStatus(A, Run(1), state, ts_ms, "host", **more)
+def change(state: Any = "failure", ts_ms: int = BEGIN_MS, **more: Any) -> StreamChange:
+    return StreamChange(A, Run(1), state, ts_ms, 3, **more)
 
 
 def profile(*callbacks: Callback, policy: EventPolicy | None = None, **more: Any) -> StreamProfile:
     return StreamProfile(analytics=(AnalyticProfile(callbacks=callbacks, event_policy=policy),), **more)
 
 
-def known(kept: StreamProfile | None = None, version: int = 1) -> Known:
-    return Known(ACCOUNT, version, ("people_count",), kept or StreamProfile())
+def known(kept: StreamProfile | None = None) -> Known:
+    return Known(ACCOUNT, ("people_count",), kept or StreamProfile())
 
 
 def notice(ce_id: str = "x/end/1", lane: str = "x") -> Notice:
@@ -76,7 +76,7 @@ def notice(ce_id: str = "x/end/1", lane: str = "x") -> Notice:
 
 
 def as_record(message: Any, offset: int = 0, headers: dict[str, bytes] | None = None) -> Record:
-    topic = {"event": TOPICS.events, "run_end": TOPICS.events, "stream_status": TOPICS.stream_status}.get(
+    topic = {"event": TOPICS.events, "run_end": TOPICS.events, "stream_change": TOPICS.stream_changes}.get(
         message.__struct_config__.tag, TOPICS.task_ends
     )
     return Record(topic, 0, offset, str(message.stream_id).encode(), encode_json(message), headers or {})
@@ -88,7 +88,6 @@ class Row:
 
     spec: StreamSpec
     extra: dict[str, Any] = field(default_factory=dict)
-    version: int = 1
 
 
 def row(kept: StreamProfile, stream: StreamId = A) -> Row:

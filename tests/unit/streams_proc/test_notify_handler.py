@@ -25,13 +25,14 @@ from core.profile import (
     WebSocketCallback,
 )
 from core.settings import Kafka, Notify
+from core.states import NUMBERS
 from core.topics import Topics
 from streams_proc.attempt import Backoff
 from streams_proc.letter import OURS
 from streams_proc.notify.deliveries import Deliveries
 from streams_proc.notify.failures import Refused
 from streams_proc.notify.handler import ONLY, NotifyHandler
-from streams_proc.notify.notices import STREAM_STATUS, Notice, notice_of, receivers
+from streams_proc.notify.notices import Notice, notice_of, receivers
 from streams_proc.notify.notifications import Notifications
 from streams_proc.notify.profiles import Profiles
 from streams_proc.stage import Outcome, Poison, Record
@@ -43,12 +44,12 @@ from tests.unit.streams_proc.notify_kit import (
     B,
     Row,
     as_record,
+    change,
     events,
     hook,
     known,
     profile,
     row,
-    status,
 )
 from tests.unit.streams_proc.stage_fakes import FakePublisher
 
@@ -203,7 +204,7 @@ def test_what_leaves_nothing_and_what_only_ends_is_told_to_nobody() -> None:
     bench = Bench(row(profile(hook(), notifications=(hook(),))))
     end = RunEnd(A, Run(1), "done", IngestCounts(), BEGIN_MS)
     at_once = msgspec.structs.replace(events(0.2, 3.0)[-1], ephemeral=True)
-    assert bench.handle(end, at_once, status(ephemeral=True)) == [(), (), ()]
+    assert bench.handle(end, at_once) == [(), ()]
     assert (bench.told, bench.streams.asked) == ([], 0)
 
 
@@ -212,7 +213,7 @@ def test_what_leaves_nothing_and_what_only_ends_is_told_to_nobody() -> None:
 
 def test_of_a_deleted_stream_nothing_is_told() -> None:
     bench = Bench()
-    assert bench.handle(events(0.2, 3.0)[-1], status()) == [(), ()]
+    assert bench.handle(events(0.2, 3.0)[-1], change()) == [(), ()]
     assert bench.told == []
 
 
@@ -246,10 +247,10 @@ def test_callbacks_that_cannot_be_read_are_told_to_nobody_and_stop_nothing() -> 
 # states
 
 
-@pytest.mark.parametrize(("state", "number"), STREAM_STATUS.items())
+@pytest.mark.parametrize(("state", "number"), NUMBERS.items())
 def test_a_change_of_state_is_told(state: str, number: int) -> None:
     bench = Bench(row(StreamProfile(notifications=(hook(),))))
-    bench.handle(status(state, error="rtsp://me:pw@camera/1 does not answer"))
+    bench.handle(change(state, error="rtsp://me:pw@camera/1 does not answer"))
     assert bench.bodies == [
         {
             "ce_id": f"{A}/status/1/{state}/{BEGIN_MS}",
@@ -259,15 +260,9 @@ def test_a_change_of_state_is_told(state: str, number: int) -> None:
             "status_name": state,
             "error": "rtsp://***@camera/1 does not answer",
             "time": "2026-01-01T00:00:00.000Z",
-            "version": 1,
+            "version": 3,
         }
     ]
-
-
-def test_a_heartbeat_is_no_change() -> None:
-    bench = Bench(row(StreamProfile(notifications=(hook(),))))
-    bench.handle(status("in_progress", heartbeat=True))
-    assert bench.told == []
 
 
 # tasks
@@ -307,7 +302,7 @@ def test_a_websocket_callback_is_published_for_those_who_listen() -> None:
     kept = profile(WebSocketCallback(), notifications=(WebSocketCallback(),))
     bench = Bench(row(kept))
     end = events(0.2, 3.0)[-1]
-    bench.handle(end, status())
+    bench.handle(end, change())
     of_event, of_state = bench.notifications
     assert (of_event.kind, of_event.analytic_index, of_event.account_id) == ("event", 0, ACCOUNT)
     assert of_event.notification_id == of_event.body["ce_id"] == f"{end.event_id}/end/1"
@@ -355,7 +350,7 @@ def test_what_cannot_be_read_is_poison() -> None:
     records = (
         Record(TOPICS.events, 0, 0, key, b"{"),
         Record(TOPICS.events, 0, 1, str(B).encode(), good),
-        Record(TOPICS.stream_status, 0, 2, key, good),
+        Record(TOPICS.stream_changes, 0, 2, key, good),
         Record(TOPICS.task_ends, 0, 3, key, None),
         Record(Topics.of(Kafka()).tracks, 0, 4, key, good),
     )

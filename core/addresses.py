@@ -84,6 +84,11 @@ class Policy:
         return cls(WEB & frozenset(ingest.protocols), ingest.allow_loopback, ingest.allow_private_videos)
 
 
+def is_web(url: str) -> bool:
+    """Whether it is an address on a web server: a camera's, or a file's."""
+    return url.partition(":")[0].lower() in WEB
+
+
 def system_resolver(host: str, port: int) -> tuple[str, ...]:
     """Addresses of `host` by the system's own rules, which also read 127.1, 0x7f.1 and 2130706433."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

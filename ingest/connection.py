@@ -11,6 +11,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ from av.container import InputContainer
 
 from core.addresses import PORTS, WEB, Policy, resolve
 from core.devices import device, is_device
-from core.errors import Forbidden, InvalidInput, NotFound, UnsupportedMedia
+from core.errors import ClientError, Forbidden, InvalidInput, NotFound, UnsupportedMedia
 from core.log import mask
 from core.settings import Settings
 from ingest.decoded import Times
@@ -174,18 +176,28 @@ def _web(url: str, opening: Opening) -> Connection:
 class Rest:
     """A body of which the first bytes were read already.
 
+    A file whose server gives parts of it can be read from any place: many have what is needed first at their end.
+
+    Args:
+        part: the body from that byte on. Raises ClientError.
+
     Attributes:
         recorded: it is a file, whose length was told.
         at_end: all that the server promised has come.
     """
 
-    def __init__(self, begun: bytes, body: HttpBody) -> None:
+    def __init__(self, begun: bytes, body: HttpBody, part: Callable[[int], HttpBody]) -> None:
         self.name = body.name
         self.content_type = body.content_type
         self.recorded = body.length is not None
         self.at_end = False
+        self._length = body.length or 0
+        self._in_parts = self.recorded and body.in_parts
+        self._at = 0
         self._begun = begun
         self._body = body
+        self._part = part
+        self._moved = False
 
     def read_line(self) -> None:
         """Have the first line in one piece: FFmpeg goes back behind it, and can only within what it read at once."""
@@ -195,17 +207,48 @@ class Rest:
                 return
             self._begun += more
 
+    def seekable(self) -> bool:
+        """Whether it can be read from any place."""
+        return self._in_parts
+
+    def tell(self) -> int:
+        """Where the next byte lies."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go on from another place. Raises OSError."""
+        at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._length}[whence]
+        if not 0 <= at <= self._length:
+            raise OSError(errno.EINVAL, f"it has {self._length} bytes")
+        if at != self._at:
+            self._at, self._begun, self._moved, self.at_end = at, b"", True, False
+        return at
+
     def read(self, size: int = -1) -> bytes:
         """The next bytes; empty at the end. Raises OSError."""
-        if not self._begun:
+        if self._moved:
+            if self._at == self._length:
+                return b""
+            self._move()
+        if self._begun:
+            size = len(self._begun) if size < 0 else size
+            data, self._begun = self._begun[:size], self._begun[size:]
+        else:
             data = self._body.read(size)
             if not data and self._body.broke_off:
                 raise OSError("it broke off before its end")
             self.at_end = not data and self._body.whole
-            return data
-        size = len(self._begun) if size < 0 else size
-        part, self._begun = self._begun[:size], self._begun[size:]
-        return part
+        self._at += len(data)
+        return data
+
+    def _move(self) -> None:
+        """Ask for the part from here on."""
+        self._body.close()
+        try:
+            self._body = self._part(self._at)
+        except ClientError as error:
+            raise OSError(str(error)) from error
+        self._moved = False
 
     def close(self) -> None:
         """Close the connection."""
@@ -222,7 +265,7 @@ def _body(client: HttpClient, url: str, opening: Opening) -> Body:
         while len(begun) < len(MARK) and (more := body.read(len(MARK) - len(begun))):
             begun += more
         if begun != MARK:
-            return Rest(begun, body)
+            return Rest(begun, body, lambda begin: client.get(body.name, begin))
         text = whole_text(body, begun)
     except BaseException:
         body.close()

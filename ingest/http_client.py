@@ -59,6 +59,11 @@ class HttpBody:
         self._chunked = bool(response.chunked)
 
     @property
+    def in_parts(self) -> bool:
+        """Whether the server gives a part of it as well (RFC 9110, section 14)."""
+        return "bytes" in (self._response.headers.get("Accept-Ranges") or "").lower()
+
+    @property
     def content_type(self) -> str:
         """Media type, lower case."""
         return self._response.headers.get_content_type().lower()
@@ -106,37 +111,39 @@ class HttpClient:
     resolver: Resolver = system_resolver
     patience: Patience | None = None
 
-    def get(self, url: str) -> HttpBody:
-        """GET `url`, following redirects.
+    def get(self, url: str, begin: int = 0) -> HttpBody:
+        """GET `url` from its byte `begin` on, following redirects.
 
         Raises:
             InvalidInput, Forbidden: the address, or one it leads to, is refused.
-            UnsupportedMedia: the server refuses, or does not answer in time.
+            UnsupportedMedia: the server refuses, does not answer in time, or gives another part.
         """
         patience = self.patience or Patience(
             self.ingest.read_timeout_s, self.ingest.connect_timeout_s + self.ingest.read_timeout_s
         )
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self._once(url, patience)
+            answer = self._once(url, patience, begin)
             if isinstance(answer, HttpBody):
                 return answer
             url = answer
         raise UnsupportedMedia(f"{mask(url)}: more than {MAX_REDIRECTS} redirects")
 
-    def _once(self, url: str, patience: Patience) -> HttpBody | str:
+    def _once(self, url: str, patience: Patience, begin: int) -> HttpBody | str:
         addresses = resolve(url, self.policy, self.resolver)
         parts = urlsplit(url)
         if parts.scheme.lower() not in {"http", "https"}:
             raise Forbidden(f"{parts.scheme}: cannot be fetched over HTTP")
         connection = _Pinned(parts, addresses, self.ingest, patience)
         try:
-            connection.request("GET", _target(parts), headers=_headers(parts))
+            connection.request("GET", _target(parts), headers=_headers(parts, begin))
             response = connection.getresponse()
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
             raise UnsupportedMedia(f"{mask(url)} does not answer: {error}") from error
         body = HttpBody(url, connection, response, patience, renewing=self.patience is None)
-        if response.status == 200:
+        if begin and (response.headers.get("Content-Range") or "").startswith(f"bytes {begin}-"):
+            return body
+        if response.status == 200 and not begin:
             return body
         body.close()
         if response.status in REDIRECTS and (location := response.headers.get("Location")):
@@ -231,8 +238,10 @@ def _target(parts: SplitResult) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def _headers(parts: SplitResult) -> dict[str, str]:
+def _headers(parts: SplitResult, begin: int) -> dict[str, str]:
     headers = {"User-Agent": "sightline", "Accept": "*/*"}
+    if begin:
+        headers["Range"] = f"bytes={begin}-"
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = "Basic " + b64encode(pair.encode()).decode()

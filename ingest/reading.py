@@ -364,8 +364,9 @@ class Reading:
         self._failed = self._spec.source.on_error == "fail"
 
     def _paced(self, time_s: Fraction) -> bool:
-        """Wait until the frame is due where a file is played at its own pace; whether to go on."""
-        if not self._spec.source.realtime:
+        """Wait until the frame is due where a recording is played at its own pace; whether to go on."""
+        recorded = is_local(self._spec.source.url) or self._source.times == "recorded"
+        if not self._spec.source.realtime or not recorded:
             return True
         if self._started is None:
             self._started = self._monotonic() - float(time_s)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from core.addresses import is_web
 from core.callbacks import parse_callbacks
 from core.clock import now_ms
 from core.errors import InvalidInput
@@ -38,8 +39,6 @@ from query_api.types.agent_streams import (
 MOST_PROFILE_BYTES = 1024**2
 SILENCE_MS = 3000
 """Longest silence of a camera unless its stream says otherwise. HTTP streams come in pieces, and have the setting's."""
-
-_IN_PIECES = ("http:", "https:")
 
 
 class StreamRequests(Submissions):
@@ -96,16 +95,16 @@ class StreamRequests(Submissions):
         return located
 
     def _source(self, data: StreamData, url: str) -> Source:
-        live_file = is_local(url) and (data.endless or data.type == "stream")
+        web = is_web(url)
         silence_ms = data.timeout
-        if silence_ms is None and not is_local(url) and not url.lower().startswith(_IN_PIECES):
+        if silence_ms is None and not is_local(url) and not web:
             silence_ms = SILENCE_MS
         return Source(
             url=url,
             fps=self._settings.ingest.fps if data.fps is None else data.fps,
             start_s=data.pts.start_time or 0.0,
             rotation=None if data.orientation_strategy == "video_info" else data.rotation or 0,
-            realtime=live_file,
+            realtime=data.endless or (data.type == "stream" and (web or is_local(url))),
             loop=data.endless,
             transport=data.transport,
             timeout_s=None if silence_ms is None else silence_ms / 1000,

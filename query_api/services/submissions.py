@@ -14,12 +14,13 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from core.addresses import check_stream_url, check_video_url
+from core.addresses import check_stream_url, check_video_url, is_web
 from core.analytics import ANY, REGISTRY, validate
 from core.callbacks import UnknownCallback, parse_callbacks, parse_event_policy, parse_task_callbacks
 from core.clock import now_ms
 from core.errors import Conflict, InvalidInput, ModelError, NotFound
 from core.ids import Run, new_stream_id
+from core.local_files import is_local
 from core.messages import FAITHFUL, Analytic, Gate, Source, StreamSpec
 from core.profile import AnalyticProfile, StreamProfile, TaskProfile
 from core.settings import LOOPBACK, Settings
@@ -135,14 +136,14 @@ class Submissions:
         known = self._labels(model)
         analytics = tuple(_query_analytic(i, item, known) for i, item in enumerate(request.analytics))
         located = self._locate(request.url, asker, "stream")
-        local = located.url.startswith(("media:", "file:"))
+        played = is_local(located.url) or is_web(located.url)
         fps = self._settings.ingest.fps if request.fps is None else request.fps
         return StreamSpec(
             stream_id=new_stream_id(),
             run=Run(1),
             name=request.name,
             lane="live",
-            source=Source(located.url, fps=fps, realtime=local and request.realtime, loop=local and request.loop),
+            source=Source(located.url, fps=fps, realtime=played and request.realtime, loop=played and request.loop),
             analytics=analytics,
             model=model,
             started_ms=now_ms(self._parts.clock),

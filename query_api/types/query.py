@@ -369,7 +369,7 @@ class StreamRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         url: rtsp, rtmp, http(s) ... address, a file of the allowed folders, or an upload's address.
-        realtime: a file is played at its own pace (the default for files).
+        realtime: a file, on this machine or a web server, is played at its own pace (the default for files).
         loop: a file begins again at its end.
         gate: the motion gate; true: as it is by default, false or null: every frame is looked at.
         reconnect: a camera whose connection is lost, or that is not there, is asked again and again; false: that is

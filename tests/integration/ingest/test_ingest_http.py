@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -37,6 +38,9 @@ class Handler(SimpleHTTPRequestHandler):
             self.send_response(200)
             self.end_headers()
             self.wfile.write(b"x" * 100_000)
+        elif self.path.startswith("/parts/"):
+            self.path = self.path.removeprefix("/parts")
+            self._part()
         elif self.path == "/private" and self.headers.get("Authorization") != "Basic dXNlcjpwYXNz":
             self.send_error(401)
         elif self.path == "/private":
@@ -44,6 +48,20 @@ class Handler(SimpleHTTPRequestHandler):
             super().do_GET()
         else:
             super().do_GET()
+
+    def _part(self) -> None:
+        """As servers of files answer; the library's own knows no parts."""
+        data = Path(self.translate_path(self.path)).read_bytes()
+        asked = self.headers.get("Range")
+        begin = 0 if asked is None else int(asked.removeprefix("bytes=").removesuffix("-"))
+        self.send_response(200 if asked is None else 206)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(data) - begin))
+        if asked is not None:
+            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+        self.end_headers()
+        with suppress(ConnectionError):  # who goes elsewhere leaves
+            self.wfile.write(data[begin:])
 
     def log_message(self, *_: Any) -> None:
         """Quiet."""
@@ -54,6 +72,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("www")
     make = ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=10:duration=4"]
     subprocess.run([*make, "-c:v", "libx264", "-preset", "ultrafast", "-g", "10", str(root / "clip.mp4")], check=True)
+    begun = ["-movflags", "+faststart", str(root / "fast.mp4")]
+    subprocess.run(
+        ["ffmpeg", "-nostdin", "-v", "error", "-i", str(root / "clip.mp4"), "-c", "copy", *begun], check=True
+    )
     subprocess.run([*make, "-c:v", "mjpeg", "-f", "mpjpeg", str(root / "clip.mjpg")], check=True)
     hls = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "10", "-f", "hls", "-hls_time", "1", "-hls_list_size", "0"]
     subprocess.run([*make, *hls, str(root / "list.m3u8")], check=True)
@@ -160,6 +182,29 @@ def test_http_streams_are_read_as_they_come(server: str, path: str) -> None:
     assert source.broken is None
 
 
+@pytest.mark.parametrize("path", ["/parts/clip.mp4", "/parts/fast.mp4", "/fast.mp4"])
+def test_a_file_on_a_web_server_is_read_wherever_its_index_lies(server: str, path: str) -> None:
+    problems: list[str] = []
+    source = LiveSource.open(server + path, settings(), None)
+    assert source.times == "recorded"
+    assert len(list(source.frames(problems.append))) == 40
+    assert (source.broken, source.lost, problems) == (None, None, [])
+
+
+def test_a_file_whose_index_cannot_be_reached_is_refused(server: str) -> None:
+    with pytest.raises(UnsupportedMedia, match="cannot be read"):
+        LiveSource.open(f"{server}/clip.mp4", settings(), None)
+
+
+def test_a_part_is_the_one_that_was_asked_for(server: str, folder: Path) -> None:
+    whole = (folder / "clip.mp4").read_bytes()
+    body = client().get(f"{server}/parts/clip.mp4", 1000)
+    assert body.read() == whole[1000:]
+    body.close()
+    with pytest.raises(UnsupportedMedia, match="200"):
+        client().get(f"{server}/clip.mp4", 1000)
+
+
 @pytest.mark.parametrize("name", ["steal", "inside", "locked"])
 def test_a_playlist_cannot_name_what_may_not_be_opened(server: str, name: str) -> None:
     with pytest.raises(UnsupportedMedia):
@@ -177,9 +222,13 @@ def test_a_tasks_url_and_a_cameras_url_run_through_a_host(bench: Any, make_bench
     closed = bench.spec(f"{server}/clip.mp4", fps=5)
     open_bench = make_bench()
     task, camera = open_bench.spec(f"{server}/clip.mp4", fps=5), open_bench.spec(f"{server}/clip.mjpg", lane="live")
+    film = open_bench.spec(f"{server}/parts/clip.mp4", fps=5, lane="live", realtime=True)
     open_bench.host()
-    open_bench.publish(task, camera, closed)
-    open_bench.wait_ended(task, camera, closed)
+    open_bench.publish(task, camera, film, closed)
+    open_bench.wait_ended(task, camera, film, closed)
+    assert (len(open_bench.frames(film)), open_bench.end(film).state) == (20, "done")
+    times = [frame.ts_ms for frame in open_bench.frames(film)]
+    assert times[-1] - times[0] >= 3_000, "at its own pace"
     assert len(open_bench.frames(task)) == 20
     assert open_bench.end(task).video.decoder == "decord"
     end = open_bench.end(camera)

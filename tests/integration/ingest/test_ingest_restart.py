@@ -14,7 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
+from core.ids import StreamId, new_stream_id
 from core.messages import Frame, RunBegin, RunEnd, StreamSpec
+from core.partitions import partition_of
 
 pytestmark = pytest.mark.kafka
 
@@ -215,14 +217,60 @@ def test_a_host_that_freezes_loses_its_streams_to_another_and_its_readers_end(
         assert all(a.media_s < b.media_s and a.index < b.index for a, b in pairwise(frames))
 
 
+def on_each_partition(bench: Any, many: int = 1) -> list[StreamId]:
+    """Streams of which each partition has so many: whoever gets partitions gets streams."""
+    partitions = bench.settings.kafka.partitions
+    found: dict[int, list[StreamId]] = {number: [] for number in range(partitions)}
+    while any(len(streams) < many for streams in found.values()):
+        stream = new_stream_id()
+        streams = found[partition_of(str(stream).encode(), partitions)]
+        if len(streams) < many:
+            streams.append(stream)
+    return [stream for streams in found.values() for stream in streams]
+
+
 def test_two_hosts_share_the_streams_and_each_is_read_once(bench: Any, clip: Path) -> None:
-    specs = [bench.spec(clip, fps=5) for _ in range(8)]
-    bench.host()
-    bench.host()
+    bench.host_process(1)
+    bench.host_process(2)
+    bench.until(lambda: len(bench.members()) == 2, what="both hosts are members")
+    specs = [bench.spec(clip, fps=5, stream_id=stream) for stream in on_each_partition(bench, 2)]
     bench.publish(*specs)
     bench.wait_ended(*specs)
     for spec in specs:
         assert [f.seq for f in bench.frames(spec)] == list(range(100))
         bench.end(spec)
-    hosts = {status.host for spec in specs for status in bench.statuses[spec.stream_id]}
-    assert hosts
+    assert len({status.host for spec in specs for status in bench.statuses[spec.stream_id]}) == 2
+
+
+def test_a_host_that_joins_takes_its_share_and_leaves_it_when_it_dies(bench: Any, clip: Path) -> None:
+    specs = [
+        bench.spec(clip, lane="live", realtime=True, loop=True, fps=5, stream_id=stream)
+        for stream in on_each_partition(bench)
+    ]
+
+    def hosts() -> list[str]:
+        return [bench.statuses[spec.stream_id][-1].host for spec in specs]
+
+    def all_go_on() -> None:
+        before = [len(bench.frames(spec)) for spec in specs]
+        bench.until(lambda: all(len(bench.frames(s)) >= b + 10 for s, b in zip(specs, before, strict=True)), 90)
+
+    bench.host_process(1)
+    bench.publish(*specs)
+    bench.until(lambda: all(len(bench.frames(spec)) >= 5 for spec in specs))
+    (first,) = set(hosts())
+    alone = set(reader_pids())
+    second = bench.host_process(2)
+    bench.until(lambda: len(set(hosts())) == 2, 90, "the second host reads as well")
+    all_go_on()
+    kept = hosts().count(first)
+    assert 0 < kept < len(specs)
+    assert len(alone & set(reader_pids())) == kept, "what stays where it is is not stopped"
+    second.kill()
+    second.wait()
+    bench.processes.remove(second)
+    bench.until(lambda: set(hosts()) == {first}, 90, "the first has them all again")
+    all_go_on()
+    for spec in specs:
+        frames = bench.frames(spec)
+        assert [f.seq for f in frames] == list(range(len(frames))), "no number twice, and none left out"

@@ -111,7 +111,13 @@ class Reading:
         if route.body_media:
             check_content_type(req, route)
         if route.body is not None:
-            body = await read_json(req, route.body, self._query.max_body_bytes)
+            try:
+                body = await read_json(req, route.body, self._query.max_body_bytes)
+            except InvalidInput as error:
+                if not route.wrong:
+                    raise
+                what = f"{error.field}: {error}" if error.field else str(error)
+                raise InvalidInput(f"{route.wrong}: {what}") from error
         req.context.given = Given(route, read, body)
 
     async def process_resource_ws(

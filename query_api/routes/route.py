@@ -69,6 +69,7 @@ class Route:
         headers: request headers, name to sentence.
         endless: the answer has no end, or is a WebSocket; the fuzz test leaves it out, it has tests of its own.
         signed: a signed token in the query may stand for the header; the resource checks it.
+        wrong: with which words the contract refuses a body; what is wrong with it follows them.
     """
 
     method: str
@@ -87,6 +88,7 @@ class Route:
     suffix: str | None = None
     endless: bool = False
     signed: bool = False
+    wrong: str = ""
 
     @property
     def operation(self) -> str:

@@ -112,13 +112,17 @@ class NodeStreams:
         """Change what is given; a new run begins when the address is another. Raises as `create`."""
         row = self.row(node_num, engine_id)
         source = self._other_source(row, change.stream_address, asker)
+        if source is not None and row.spec.lane == "batch":
+            raise InvalidInput("Invalid stream_address: a video file is read to its end, and no other after it")
 
         def changed(old: StreamRow) -> tuple[StreamSpec, dict[str, Any]]:
             spec = old.spec if change.stream_name is None else replace(old.spec, name=change.stream_name)
+            profile = _changed_profile(profile_of(old.extra), change)
             if source is not None and source.url != spec.source.url:
                 moved = replace(spec.source, url=source.url, realtime=source.realtime, loop=source.loop)
                 spec = replace(spec, source=moved, run=Run(spec.run + 1), started_ms=now_ms(self._parts.clock))
-            return spec, kept(old.extra, _changed_profile(profile_of(old.extra), change))
+                profile = replace(profile, reference=None, kind=None)  # of the address before
+            return spec, kept(old.extra, profile)
 
         shown = _shown(self._parts.control.change_stream(row.stream_id, changed))
         return StreamChanged(
@@ -159,8 +163,9 @@ class NodeStreams:
 
     def _definition(self, address: str, name: str | None, asker: Asker) -> StreamSpec:
         """What watches an address. Raises InvalidInput."""
-        path = address.startswith("/") and not address.startswith(DEVICES)
-        url = f"file:{quote(address)}" if path else address
+        url = address
+        if address.startswith("/"):
+            url = f"v4l2:{address}" if address.startswith(DEVICES) else f"file:{quote(address)}"
         try:
             spec = self._submissions.stream(StreamRequest(url=url, name=name or "", analytics=()), asker)
         except (InvalidInput, Forbidden, NotFound, Conflict) as error:

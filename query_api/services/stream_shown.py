@@ -46,8 +46,6 @@ HIDDEN = "***"
 NOBODY = UUID(int=0)
 """Shown as the owner of a stream that has none."""
 
-_TELLING = ("auth", "cookie", "key", "pass", "secret", "signature", "token")
-
 
 def stream_shown(row: StreamRow, targets: Collection[StreamTarget]) -> AgentStream:
     """The fields of the stream that are among `targets`; all of them when it is empty."""
@@ -173,21 +171,24 @@ def _callback(kept: Callback) -> StreamCallback:
         return StreamWsCallback(enable, conditions)
     said = kept.authorization
     return StreamHttpCallback(
-        url=mask(kept.url),
+        url=_without_values(kept.url),
         enable=enable,
         conditions=conditions,
         authorization=None if said is None else CallbackAuthorization(said.login, HIDDEN),
         params=CallbackParams(
             max(1, round(kept.timeout_s)),
             kept.content_type,
-            {name: _header(name, value) for name, value in kept.headers.items()},
+            dict.fromkeys(kept.headers, HIDDEN),
         ),
         secret=HIDDEN if kept.secret else "",
     )
 
 
-def _header(name: str, value: str) -> str:
-    return HIDDEN if any(word in name.lower() for word in _TELLING) else mask(value)
+def _without_values(url: str) -> str:
+    """A receiver's address: any value of its query may be a secret, whatever its name."""
+    address, mark, query = mask(url).partition("?")
+    names = [part.partition("=")[0] for part in query.split("&") if part]
+    return address + mark + "&".join(f"{name}={HIDDEN}" for name in names)
 
 
 def _condition(kept: Condition) -> CallbackCondition:

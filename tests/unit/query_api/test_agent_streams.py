@@ -115,9 +115,9 @@ def test_a_stream_is_shown_as_it_was_given_but_for_its_secrets(client: testing.T
     assert counting["parameters"]["targets"] == ["coordinates"]
     assert counting["parameters"]["parameters"]["event_policy"] == asked["parameters"]["parameters"]["event_policy"]
     http, kafka, listener = counting["parameters"]["callbacks"]
-    assert http["url"] == "https://callbacks.example/here?token=***"
+    assert http["url"] == "https://callbacks.example/here?token=***&place=***"
     assert http["authorization"] == {"type": "basic", "login": "me", "password": "***"}
-    assert http["params"]["headers"] == {"X-Api-Key": "***", "X-Place": "a"}
+    assert http["params"]["headers"] == {"X-Api-Key": "***", "X-Place": "***"}
     assert http["conditions"] == asked["parameters"]["callbacks"][0]["conditions"]
     assert kafka == {**asked["parameters"]["callbacks"][1], "password": "***"}
     assert listener == asked["parameters"]["callbacks"][2]
@@ -166,6 +166,24 @@ def test_a_video_file_is_read_like_a_task_and_an_endless_one_like_a_camera(
     assert len(client.simulate_get("/2/streams", params={"reference": upload["url"]}).json["streams"]) == 1
     assert client.simulate_delete(f"/2/streams/{endless}").status_code == 204
     assert client.simulate_head(f"/query/v1/videos/{upload['video_id']}").status_code == 404
+
+
+def test_another_address_by_the_engine_surface_is_no_longer_what_the_agent_s_was_called(
+    client: testing.TestClient,
+) -> None:
+    upload = client.simulate_post("/query/v1/videos", params={"name": "a.mp4"}, body=b"x" * 10).json
+    endless = created(client, with_data(reference=upload["url"], type="videofile", endless=True))
+    once = created(client, with_data(reference="https://videos.example/a.mp4", type="videofile"))
+
+    def moved(stream_id: str) -> Any:
+        short = stream_id.replace("-", "")[-16:]
+        return client.simulate_put(f"/streams/0/{short}", json={"stream_address": "rtsp://camera.example/2"})
+
+    assert moved(endless).status_code == 200
+    data = shown(client, endless)["data"]
+    assert (data["type"], data["reference"], data["endless"]) == ("stream", "rtsp://camera.example/2", False)
+    assert moved(once).status_code == 400
+    assert "no other after it" in moved(once).json["message"]
 
 
 @pytest.mark.parametrize("owner", [None, "", "me", OWNER.upper(), OWNER.replace("-", "")])

@@ -282,6 +282,18 @@ def test_a_file_is_named_by_its_path(
     assert made.json["stream_name"] == "a clip.mp4"
 
 
+def test_a_camera_of_this_machine_is_named_by_its_file(
+    settings: Settings, parts: Parts, client_of: Callable[[Settings], testing.TestClient]
+) -> None:
+    ingest = settings.ingest.model_copy(update={"devices": (Path("/dev/video7"),)})
+    client = client_of(settings.model_copy(update={"ingest": ingest}))
+    made = client.simulate_post("/streams/0", json={"stream_address": "/dev/video7"})
+    assert made.status_code == 200, made.text
+    assert row_of(parts, made.json["stream_id"]).spec.source.url == "v4l2:/dev/video7"
+    refused = client.simulate_post("/streams/0", json={"stream_address": "/dev/video8"})
+    assert "ingest.devices" in refused.json["message"]
+
+
 # how it runs
 
 

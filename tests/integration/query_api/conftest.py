@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +42,19 @@ def settings(kafka: Kafka, clickhouse: ClickHouse, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def served(settings: Settings, tmp_path: Path) -> Iterator[Served]:
+    with serving(settings, tmp_path) as running:
+        yield running
+
+
+@contextmanager
+def serving(settings: Settings, tmp_path: Path, **more: str) -> Iterator[Served]:
+    """The service with more variables of its environment."""
     migrate(settings)
     analytics, control = AnalyticsStore.connect(settings), ControlStore.connect(settings)
     log = tmp_path / "query.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "query_api"], cwd=ROOT, env=variables(settings), stdout=output, stderr=output
+            [sys.executable, "-m", "query_api"], cwd=ROOT, env=variables(settings) | more, stdout=output, stderr=output
         )
     http = httpx.Client(base_url=f"http://127.0.0.1:{settings.query.port}", timeout=60, trust_env=False)
     try:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,16 +19,22 @@ import numpy as np
 import psutil
 import pytest
 import simplejpeg
+from playwright.sync_api import Browser
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from core.ids import Run, Seq, StreamId, TrackId, event_id
 from core.kafka import producer
 from core.messages import Event, Frame, FrameTracks, IngestCounts, RunEnd, TrackedBox, encode_frame, encode_json
+from core.secrets import new_secret
+from core.settings import Settings
 from core.topics import Topics
-from tests.integration.query_api.conftest import Served
+from tests.fixtures_browser import browser, framed
+from tests.integration.query_api.conftest import Served, serving
+from warehouse.control.tokens import MARKS
 
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
+__all__ = ["browser"]
 PART = re.compile(rb"Content-Type: image/jpeg\r\nContent-Length: (\d+)\r\nX-Timestamp: ([\d.]+)\r\n\r\n")
 
 
@@ -257,3 +264,48 @@ def test_a_token_is_made_and_stands_in_no_log(served: Served, camera: Camera) ->
         assert closed(client)[0] == 4400
     assert served.http.get(f"/stream_jpeg/0/x?token={given['token']}").status_code == 404
     assert given["token"] not in served.log.read_text()
+
+
+def test_who_does_not_answer_a_ping_is_cut_off(served: Served, camera: Camera) -> None:
+    """Over a bare connection: every library of WebSockets answers by itself."""
+    with closing(socket.create_connection(("127.0.0.1", served.settings.query.port), 30)) as line:
+        asked = (
+            f"GET /event_channel/0/{camera.short} HTTP/1.1\r\nHost: 127.0.0.1:{served.settings.query.port}\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        line.sendall(asked.encode())
+        answer = line.makefile("rb")
+        assert b" 101 " in answer.readline()
+        while answer.readline() != b"\r\n":
+            pass
+        line.settimeout(60)
+        opcodes = []
+        while head := answer.read(2):
+            opcodes.append(head[0] & 0x0F)
+            answer.read(head[1] & 0x7F)
+        assert opcodes[0] == 0x9, "a ping"
+        assert opcodes[-1] in {0x8, 0x9}, "and the end, with or without a word"
+
+
+def test_a_page_with_a_token_is_shown_where_tokens_are_asked_for(
+    settings: Settings, tmp_path: Path, browser: Browser
+) -> None:
+    with serving(settings, tmp_path, SIGHTLINE_QUERY__AUTH="true") as served:
+        secret = new_secret(MARKS["token"])
+        served.control.create_token(secret, name="a test", kind="token", scopes=("read", "write", "watch"))
+        served.http.headers["Authorization"] = f"Bearer {secret}"
+        camera = Camera(served)
+        token = served.http.post(f"/query/v1/streams/{camera.id}/watch-token").raise_for_status().json()
+        page_url = token["page_url"]
+        assert httpx.get(page_url.partition("?")[0], trust_env=False).status_code == 401
+        with filming(camera), framed(page_url) as address:
+            page = browser.new_page()
+            page.goto(address, wait_until="commit")
+            shown = page.frame_locator("iframe").locator("body > img")
+            shown.wait_for(timeout=60_000)
+            until = time.monotonic() + 60
+            while shown.evaluate("img => img.naturalWidth") == 0:
+                assert time.monotonic() < until, "no picture came"
+                time.sleep(0.2)
+            page.close()

@@ -31,17 +31,26 @@ def test_every_command_answers(stack: RunningStack, shared: Path, tmp_path: Path
             .replace("127.0.0.1:9092", f"127.0.0.1:{kafka}")
             .replace("port=8123", f"port={clickhouse}")
             .replace(".venv/bin/python", sys.executable)
+            .replace(".venv/bin/sightline", f"{Path(sys.executable).parent}/sightline")
+            .replace("/tmp/now.jpg", str(tmp_path / "now.jpg"))
             .replace("var/demo/bikes.mp4", str(shared / CLIP))
         )
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", mine], capture_output=True, text=True, timeout=120, check=False
+            ["bash", "-euo", "pipefail", "-c", mine],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env=stack.env,
         )
         assert done.returncode == 0, f"{mine}\n{done.stdout}{done.stderr}"
         answers.append(done.stdout)
-    events, by_minute, csv, similar, submitted = answers
+    events, by_minute, csv, similar, submitted, watched = answers
     assert "ce_id=" in events
     assert '"message":"run_end"' in events
     assert "person" in by_minute
     assert "person" in csv
     assert '"similarity"' in similar
     assert '"task_id"' in submitted
+    assert "is removed." in watched
+    assert (tmp_path / "now.jpg").read_bytes().startswith(b"\xff\xd8")

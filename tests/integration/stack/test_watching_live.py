@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,14 +15,16 @@ import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.fixtures_browser import browser, framed
 from tests.integration.stack.command import RunningStack
 
 pytestmark = pytest.mark.stack
 
+__all__ = ["browser"]
 CLIP = "data/videos/intel/car-detection.mp4"
 TRIES = 6
 BOUNDARY = b"--frame\r\n"
@@ -158,44 +157,6 @@ def test_events_over_both_sockets_and_again_from_an_offset(camera: Camera) -> No
     assert found["analytics_results"]["event"]["stream_id"] == camera.id
     with camera.socket(f"{camera.path('event_channel')}?from={told[0]['offset']}") as again:
         assert [key(message(again)) for _ in range(2)] == [key(m) for m in told[1:]]
-
-
-@contextmanager
-def framed(page: str) -> Iterator[str]:
-    """Somebody else's page that frames `page`; its address."""
-    body = f'<!doctype html><title>board</title><iframe src="{page}" width="620" height="440"></iframe>'.encode()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"),
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server"],
-        )
-        yield chromium
-        chromium.close()
 
 
 def shot(page: Page) -> NDArray[np.int64]:

@@ -1,0 +1,151 @@
+"""What changes while a camera is watched: analytics that come and go, hours, a gate of one's own, and who is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.stack.command import RunningStack
+from tests.integration.stack.test_watching_live import CLIP, Camera, looping, message
+
+pytestmark = pytest.mark.stack
+
+OWNER = {"Luna-Account-Id": "557d54ec-29ad-4f3c-93b4-c9092ef12515"}
+LISTENERS = [{"type": "luna-ws-notification"}]
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+@pytest.fixture
+def http(stack: RunningStack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=stack.url, timeout=60, trust_env=False) as client:
+        yield client
+
+
+def ledger(http: httpx.Client, stream: str) -> dict[str, Any]:
+    found: dict[str, Any] = http.get(f"/query/v1/ledger/{stream}").raise_for_status().json()
+    return found
+
+
+def test_a_pipeline_comes_and_goes_while_the_camera_runs(stack: RunningStack, http: httpx.Client, shared: Path) -> None:
+    with looping(stack, shared / CLIP) as camera, camera.socket(camera.path("event_channel")) as events:
+
+        def until(analytic: str, after_ms: int = 0) -> list[dict[str, Any]]:
+            told: list[dict[str, Any]] = []
+            while not told or (told[-1]["analytic_id"], told[-1]["pipeline_data"]["timestamp_ms"] > after_ms) != (
+                analytic,
+                True,
+            ):
+                told.append(message(events))
+            return told
+
+        place = f"/pipeline/0/{camera.short}/line_crossing"
+        until("object_detection")
+        made = http.post(place, json={"labels": "any", "embeddings": False})
+        assert made.status_code == 200, made.text
+        assert http.post(place, json={"labels": "any"}).status_code == 409, "it runs there already"
+        until("line_crossing")
+        gone = http.delete(place)
+        assert gone.status_code == 200, gone.text
+        removed_ms = int(time.time() * 1000) + 5_000  # by then its last frames have come through
+        later = [m for m in until("object_detection", removed_ms) if m["pipeline_data"]["timestamp_ms"] > removed_ms]
+        assert {m["analytic_id"] for m in later} == {"object_detection"}
+        stream = http.get(f"/query/v1/streams/{camera.id}").json()
+        assert (stream["run"], stream["state"]) == (1, "in_progress"), "the run went on all the while"
+        assert [analytic["name"] for analytic in stream["analytics"]] == ["object_detection"]
+
+
+def test_an_analytic_outside_of_its_hours_is_paused_and_says_nothing(
+    stack: RunningStack, http: httpx.Client, shared: Path
+) -> None:
+    uploaded = http.post(
+        "/query/v1/videos",
+        params={"name": "cars.mp4"},
+        content=(shared / CLIP).read_bytes(),
+        headers={"Content-Type": "application/octet-stream"},
+    ).json()
+    another_day = DAYS[(datetime.now(UTC) + timedelta(days=3)).weekday()]
+    anything = {"parameters": {"labels": "any", "embeddings": False}}
+    made = http.post(
+        "/2/streams",
+        headers=OWNER,
+        json={
+            "data": {"type": "videofile", "reference": uploaded["url"], "endless": True, "fps": 5},
+            "analytics": [
+                {"analytic_name": "object_detection", "parameters": {**anything, "callbacks": LISTENERS}},
+                {
+                    "analytic_name": "line_crossing",
+                    "parameters": anything,
+                    "schedules": [{"days": [another_day], "begin": "00:00", "end": "24:00", "time_zone": "UTC"}],
+                },
+            ],
+            "notification_policy": {"callbacks": LISTENERS},
+        },
+    )
+    assert made.status_code == 201, made.text
+    camera = Camera(stack, made.json()["stream_id"])
+    try:
+        told = []
+        with (
+            camera.socket(f"/2/ws?stream_id={camera.id}&analytic_index=1") as paused,
+            camera.socket(camera.path("event_channel")) as events,
+        ):
+            states = [message(paused)["stream_status"]]
+            while states[-1] != "paused":
+                states.append(message(paused)["stream_status"])
+            end = time.monotonic() + 40  # the clip, which cars go through both ways, and more
+            while time.monotonic() < end:
+                told.append(message(events)["analytic_id"])
+        assert set(told) == {"object_detection"}
+        shown = http.get(f"/2/streams/{camera.id}", headers=OWNER).json()
+        assert shown["status"] == 7, "unknown: its analytics stand differently"
+        (log,) = [
+            entry
+            for entry in http.get("/2/streams/logs", params={"stream_ids": camera.id}, headers=OWNER).json()["logs"]
+            if entry.get("analytic_index") == 1 and entry["status"] == 8
+        ]
+        assert log["error"] in {None, ""}
+        with camera.socket(f"/query/v1/notifications?stream_id={camera.id}&from=earliest") as told_of:
+            notices = [message(told_of)]
+            while {notice["kind"] for notice in notices} != {"event", "stream_status"}:
+                notices.append(message(told_of))
+        states = [notice["body"]["status_name"] for notice in notices if notice["kind"] == "stream_status"]
+        assert states[0] == "pending", states
+        (found,) = [notice["body"] for notice in notices if notice["kind"] == "event"][:1]
+        assert (found["event"]["stream_id"], found["event"]["analytic_name"]) == (camera.id, "object_detection")
+    finally:
+        http.delete(f"/2/streams/{camera.id}", headers=OWNER)
+
+
+def test_a_gate_is_as_it_was_asked_for(stack: RunningStack, http: httpx.Client, shared: Path) -> None:
+    uploaded = http.post(
+        "/query/v1/videos",
+        params={"name": "cars.mp4"},
+        content=(shared / CLIP).read_bytes(),
+        headers={"Content-Type": "application/octet-stream"},
+    ).json()
+
+    def watched(gate: Any) -> dict[str, Any]:
+        made = http.post("/query/v1/streams", json={"url": uploaded["url"], "name": "cars", "fps": 5, "gate": gate})
+        assert made.status_code == 201, made.text
+        stream = made.json()["stream_id"]
+        end = time.monotonic() + 120
+        while not (found := ledger(http, stream))["finished"]:
+            assert time.monotonic() < end, found
+            time.sleep(1.0)
+        http.delete(f"/query/v1/streams/{stream}")
+        assert found["imbalance"] == 0, found
+        return found
+
+    closed = watched({"min_area": 1.0, "recheck_s": 600})
+    assert closed["processed"] + closed["gated"] == closed["read"], closed
+    assert closed["processed"] <= 15 < closed["gated"], "nothing fills the whole picture; it closes after some seconds"
+    again = watched({"min_area": 1.0, "recheck_s": 2})
+    assert 8 <= again["processed"] - closed["processed"] <= 14, "every two seconds of a clip of 25"
+    everything = watched(False)
+    assert (everything["gated"], everything["processed"]) == (0, everything["read"])

@@ -27,6 +27,13 @@ def http(stack: RunningStack) -> Iterator[httpx.Client]:
         yield client
 
 
+def uploaded(http: httpx.Client, file: Path) -> str:
+    """Its address."""
+    kind = {"Content-Type": "application/octet-stream"}
+    answer = http.post("/query/v1/videos", params={"name": file.name}, content=file.read_bytes(), headers=kind)
+    return str(answer.raise_for_status().json()["url"])
+
+
 def ledger(http: httpx.Client, stream: str) -> dict[str, Any]:
     found: dict[str, Any] = http.get(f"/query/v1/ledger/{stream}").raise_for_status().json()
     return found
@@ -63,19 +70,13 @@ def test_a_pipeline_comes_and_goes_while_the_camera_runs(stack: RunningStack, ht
 def test_an_analytic_outside_of_its_hours_is_paused_and_says_nothing(
     stack: RunningStack, http: httpx.Client, shared: Path
 ) -> None:
-    uploaded = http.post(
-        "/query/v1/videos",
-        params={"name": "cars.mp4"},
-        content=(shared / CLIP).read_bytes(),
-        headers={"Content-Type": "application/octet-stream"},
-    ).json()
     another_day = DAYS[(datetime.now(UTC) + timedelta(days=3)).weekday()]
     anything = {"parameters": {"labels": "any", "embeddings": False}}
     made = http.post(
         "/2/streams",
         headers=OWNER,
         json={
-            "data": {"type": "videofile", "reference": uploaded["url"], "endless": True, "fps": 5},
+            "data": {"type": "videofile", "reference": uploaded(http, shared / CLIP), "endless": True, "fps": 5},
             "analytics": [
                 {"analytic_name": "object_detection", "parameters": {**anything, "callbacks": LISTENERS}},
                 {
@@ -123,17 +124,12 @@ def test_an_analytic_outside_of_its_hours_is_paused_and_says_nothing(
 
 
 def test_a_gate_is_as_it_was_asked_for(stack: RunningStack, http: httpx.Client, shared: Path) -> None:
-    uploaded = http.post(
-        "/query/v1/videos",
-        params={"name": "cars.mp4"},
-        content=(shared / CLIP).read_bytes(),
-        headers={"Content-Type": "application/octet-stream"},
-    ).json()
+    def begun(gate: Any) -> str:
+        url = uploaded(http, shared / CLIP)  # it goes with its stream
+        made = http.post("/query/v1/streams", json={"url": url, "name": "cars", "fps": 5, "gate": gate})
+        return str(made.raise_for_status().json()["stream_id"])
 
-    def watched(gate: Any) -> dict[str, Any]:
-        made = http.post("/query/v1/streams", json={"url": uploaded["url"], "name": "cars", "fps": 5, "gate": gate})
-        assert made.status_code == 201, made.text
-        stream = made.json()["stream_id"]
+    def over(stream: str) -> dict[str, Any]:
         end = time.monotonic() + 120
         while not (found := ledger(http, stream))["finished"]:
             assert time.monotonic() < end, found
@@ -142,10 +138,9 @@ def test_a_gate_is_as_it_was_asked_for(stack: RunningStack, http: httpx.Client, 
         assert found["imbalance"] == 0, found
         return found
 
-    closed = watched({"min_area": 1.0, "recheck_s": 600})
+    gates: list[Any] = [{"min_area": 1.0, "recheck_s": 600}, {"min_area": 1.0, "recheck_s": 2}, False]
+    closed, again, everything = map(over, [begun(gate) for gate in gates])
     assert closed["processed"] + closed["gated"] == closed["read"], closed
     assert closed["processed"] <= 15 < closed["gated"], "nothing fills the whole picture; it closes after some seconds"
-    again = watched({"min_area": 1.0, "recheck_s": 2})
     assert 8 <= again["processed"] - closed["processed"] <= 14, "every two seconds of a clip of 25"
-    everything = watched(False)
     assert (everything["gated"], everything["processed"]) == (0, everything["read"])

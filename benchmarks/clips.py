@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import av
@@ -35,6 +36,15 @@ def kept(pictures: list[bytes], folder: Path) -> Path:
 def pictures_of(path: Path | str) -> list[bytes]:
     """The pictures of such a file."""
     return msgspec.msgpack.decode(Path(path).read_bytes(), type=list[bytes])
+
+
+def quiet(file: Path, target: Path, *, still_s: float, times: int) -> Path:
+    """The video between two stretches in which its first seconds are shown again and again: a scene as most are."""
+    still = f"trim=end={still_s},loop=loop={times - 1}:size=1000:start=0,setpts=N/FRAME_RATE/TB"
+    graph = f"[0:v]split=3[a][b][c];[a]{still}[d];[b]setpts=N/FRAME_RATE/TB[e];[c]{still}[f];[d][e][f]concat=n=3[v]"
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", str(file), "-filter_complex", graph, "-map", "[v]"]
+    subprocess.run([*command, "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", str(target)], check=True)
+    return target
 
 
 def repeated(file: Path, times: int, target: Path) -> Path:

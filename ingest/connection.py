@@ -15,6 +15,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
@@ -218,27 +219,45 @@ class Rest:
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go on from another place. Raises OSError."""
         at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._length}[whence]
-        if not 0 <= at <= self._length:
-            raise OSError(errno.EINVAL, f"it has {self._length} bytes")
+        if at < 0:
+            raise OSError(errno.EINVAL, "there is nothing before its begin")
         if at != self._at:
             self._at, self._begun, self._moved, self.at_end = at, b"", True, False
         return at
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes; empty at the end. Raises OSError."""
-        if self._moved:
-            if self._at == self._length:
-                return b""
-            self._move()
+        if self._in_parts and self._at >= self._length:  # beyond the end there is nothing, as in any file
+            self.at_end = True
+            return b""
         if self._begun:
             size = len(self._begun) if size < 0 else size
             data, self._begun = self._begun[:size], self._begun[size:]
         else:
-            data = self._body.read(size)
-            if not data and self._body.broke_off:
-                raise OSError("it broke off before its end")
-            self.at_end = not data and self._body.whole
+            data = self._next(size) if self._in_parts else self._rest(size)
         self._at += len(data)
+        return data
+
+    def _next(self, size: int) -> bytes:
+        """Of a file that comes in parts: a part that ends before the file, or breaks off, is gone on behind."""
+        came = not self._moved
+        if self._moved:
+            self._move()
+        with suppress(OSError):
+            if data := self._body.read(size):
+                return data
+        if not came:
+            raise OSError("it broke off before its end")
+        self._move()
+        if data := self._body.read(size):
+            return data
+        raise OSError("it broke off before its end")
+
+    def _rest(self, size: int) -> bytes:
+        data = self._body.read(size)
+        if not data and self._body.broke_off:
+            raise OSError("it broke off before its end")
+        self.at_end = not data and self._body.whole
         return data
 
     def _move(self) -> None:

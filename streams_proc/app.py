@@ -84,12 +84,13 @@ async def control(settings: Settings, stopping: asyncio.Event, instance: str | N
         contextlib.closing(KafkaPublisher(settings.kafka, "relay")) as publisher,
         contextlib.closing(KafkaNodes(settings.kafka)) as nodes,
     ):
+        hosts = Nodes(nodes, store)
         beside = (
-            Relay(store, publisher, "streams", topics.streams).run(backoff),
-            Relay(store, publisher, "stream-changes", topics.stream_changes).run(backoff),
+            Relay(store.take_outbox, store.delete_outbox, publisher, topics.streams).run(backoff),
+            Relay(store.take_changes, store.delete_changes, publisher, topics.stream_changes).run(backoff),
             OrderRelay(store, publisher, topics.nodes).run(backoff),
-            Nodes(nodes, store).run(backoff),
-            LostHosts(store, publisher, topics.stream_status, nodes.answers).run(backoff),
+            hosts.run(backoff),
+            LostHosts(store, publisher, topics.stream_status, hosts.heard_s, nodes.answers).run(backoff),
             Retain(store, analytics, embeddings, media).run(backoff),
             TaskEnds(store, publisher, topics.task_ends).run(backoff),
             sweep.run(backoff),

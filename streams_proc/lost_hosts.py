@@ -1,7 +1,8 @@
 """Runs whose ingest host is gone, and that no other host has taken over: it is said that they are lost.
 
-A host dies without a word, so its silence is what tells. The silence is counted here, by this process's own steady
-clock, and only while the broker answers: one that was away has kept every host silent.
+A host dies without a word, so its silence is what tells: its own, and its run's. Both are counted by this process's own
+steady clock from what it has heard itself, and only while the broker answers and nothing holds this process up: whoever
+does not listen has kept every host silent.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from core import log
 from core.clock import now_ms
@@ -18,21 +19,28 @@ from core.messages import StreamStatus, encode_json
 from streams_proc.attempt import Backoff, attempt
 from streams_proc.publish import Publisher, Tally
 from streams_proc.stage import Output
-from warehouse.control.nodes import NodeRow
 from warehouse.control.rows import RunRow
 
 EVERY_S = 2.0
-LOST_S = 15.0
-"""As long as streams may take to move to another host."""
+LOST_S = 20.0
+"""More than streams take to move to another host, which speaks of them with their first frame."""
+
+GAP_S = 10.0
+"""Between two looks: whoever has not looked for so long begins to count anew."""
+
+Key: TypeAlias = tuple[StreamId, Run]
 _log = log.get(__name__)
 
 
-class Register(Protocol):
-    """The part of the control store that knows hosts and what they read. Blocking."""
+class Said(NamedTuple):
+    """The newest that is known of a run: by whom, and of when."""
 
-    def nodes(self) -> Sequence[NodeRow]:
-        """Every host as last heard of."""
-        ...
+    host: str
+    updated_ms: int
+
+
+class Register(Protocol):
+    """The part of the control store that knows what hosts read. Blocking."""
 
     def held_runs(self) -> Sequence[RunRow]:
         """Current runs that a host has begun and not ended."""
@@ -40,10 +48,11 @@ class Register(Protocol):
 
 
 class LostHosts:
-    """Tells `handler_lost` of each run of a host that has been silent for too long.
+    """Tells `handler_lost` of each run that has been silent for too long together with its host.
 
     Args:
         topic: of the states of streams.
+        heard_s: when a host was last heard of, by the steady clock.
         answers: whether the broker does, now. Blocking.
         steady_s: a clock that is never set.
     """
@@ -53,20 +62,23 @@ class LostHosts:
         register: Register,
         publisher: Publisher,
         topic: str,
+        heard_s: Callable[[str], float],
         answers: Callable[[], bool],
+        *,
         steady_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._register = register
         self._publisher = publisher
         self._topic = topic
+        self._heard_s = heard_s
         self._answers = answers
         self._steady_s = steady_s
-        self._reachable_s: float | None = None
-        self._heard: dict[str, tuple[int, float]] = {}
-        self._told: dict[tuple[StreamId, Run], int] = {}
+        self._looked_s = 0.0
+        self._since: dict[Key, tuple[Said, float]] = {}
+        self._told: dict[Key, Said] = {}
 
     async def once(self) -> None:
-        """Look at all hosts, and tell what is lost. Raises StoreUnavailable, BrokerUnavailable."""
+        """Look at all runs, and tell what is lost. Raises StoreUnavailable, BrokerUnavailable."""
         lost = await asyncio.to_thread(self._lost)
         if not lost:
             return
@@ -76,7 +88,7 @@ class LostHosts:
             status = encode_json(_status(row))
             await self._publisher.send(Output(self._topic, str(row.stream_id).encode(), status), tally)
         await tally.confirmed()
-        self._told.update({(row.stream_id, row.run): row.updated_ms for row in lost})
+        self._told.update({(row.stream_id, row.run): Said(row.host, row.updated_ms) for row in lost})
 
     async def run(self, backoff: Backoff) -> None:
         """Look for ever; a store or broker that does not answer is waited for."""
@@ -86,25 +98,24 @@ class LostHosts:
 
     def _lost(self) -> list[RunRow]:
         if not self._answers():
-            self._reachable_s = None
+            self._since = {}
             return []
+        held = self._register.held_runs()
         now = self._steady_s()
-        if self._reachable_s is None:
-            self._reachable_s, self._told = now, {}
-        silent = {node.status.host for node in self._register.nodes() if self._silence_s(node, now) >= LOST_S}
-        held = self._register.held_runs() if silent else []
+        before = {} if now - self._looked_s > GAP_S else self._since
+        self._looked_s, self._since = now, {}
+        for row in held:
+            key, said = (row.stream_id, row.run), Said(row.host, row.updated_ms)
+            known = before.get(key)
+            self._since[key] = known if known is not None and known[0] == said else (said, now)
         # what was told of may not be written down yet
-        return [
-            row for row in held if row.host in silent and self._told.get((row.stream_id, row.run)) != row.updated_ms
-        ]
+        self._told = {key: said for key, said in self._told.items() if self._since.get(key, (None,))[0] == said}
+        return [row for row in held if self._silent(row, now)]
 
-    def _silence_s(self, node: NodeRow, now: float) -> float:
-        """For how long nothing new has come from a host that could have come."""
-        before = self._heard.get(node.status.host)
-        if before is None or before[0] != node.heard_ms:
-            self._heard[node.status.host] = (node.heard_ms, now)
-        assert self._reachable_s is not None
-        return now - max(self._reachable_s, self._heard[node.status.host][1])
+    def _silent(self, row: RunRow, now: float) -> bool:
+        key = (row.stream_id, row.run)
+        since = max(self._since[key][1], self._heard_s(row.host))
+        return now - since >= LOST_S and key not in self._told
 
 
 def _status(row: RunRow) -> StreamStatus:

@@ -7,7 +7,9 @@ to know, so it is followed from its begin, and nothing is committed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
@@ -52,10 +54,16 @@ class Register(Protocol):
 class Nodes:
     """Takes over the newest state of each host."""
 
-    def __init__(self, nodes: NodeLog, register: Register) -> None:
+    def __init__(self, nodes: NodeLog, register: Register, steady_s: Callable[[], float] = time.monotonic) -> None:
         self._log = nodes
         self._register = register
+        self._steady_s = steady_s
         self._newest: dict[str, tuple[NodeStatus, int]] = {}
+        self._heard_s: dict[str, float] = {}
+
+    def heard_s(self, host: str) -> float:
+        """When a record of the host was read last, by the steady clock; minus infinity if none was."""
+        return self._heard_s.get(host, -math.inf)
 
     async def once(self) -> None:
         """Write down what has come. What is not written for now stays to be written. Raises StoreUnavailable."""
@@ -63,6 +71,7 @@ class Nodes:
             status = _status(heard)
             if status is not None:
                 self._newest[status.host] = (status, heard.ts_ms)
+                self._heard_s[status.host] = self._steady_s()
         if self._newest:
             await asyncio.to_thread(self._record)
 
@@ -108,9 +117,9 @@ class KafkaNodes:
         return [Heard(m.key(), m.value(), m.timestamp()[1]) for m in messages if m.error() is None]
 
     def answers(self) -> bool:
-        """Whether the broker answers, within a second."""
+        """Whether the broker answers within five seconds."""
         try:
-            self._client.get_watermark_offsets(TopicPartition(self._topic, 0), timeout=1.0)
+            self._client.get_watermark_offsets(TopicPartition(self._topic, 0), timeout=5.0)
         except KafkaException:
             return False
         return True

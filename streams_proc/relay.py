@@ -1,9 +1,9 @@
-"""The control database's outbox, to a topic."""
+"""What waits in the control database, to its topic."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from streams_proc.attempt import Backoff, attempt
@@ -33,41 +33,36 @@ class OutboxRow(Protocol):
         ...
 
 
-class Outbox(Protocol):
-    """The part of the control store that holds what is to be published. Blocking."""
-
-    def take_outbox(self, limit: int, topic: str) -> Sequence[OutboxRow]:
-        """The oldest records that are for the topic, whose name is without the prefix."""
-        ...
-
-    def delete_outbox(self, ids: Sequence[int]) -> None:
-        """They have been published."""
-        ...
-
-
 class Relay:
-    """Publishes the outbox in its order; a row goes only after the broker has acknowledged it.
+    """Publishes what waits in its order; a row goes only after the broker has acknowledged it.
 
     Args:
-        name: of the topic in the outbox; topic: with the prefix.
+        take: the oldest records, at most so many. Blocking.
+        forget: they have been published. Blocking.
     """
 
-    def __init__(self, outbox: Outbox, publisher: Publisher, name: str, topic: str) -> None:
-        self._outbox = outbox
+    def __init__(
+        self,
+        take: Callable[[int], Sequence[OutboxRow]],
+        forget: Callable[[Sequence[int]], None],
+        publisher: Publisher,
+        topic: str,
+    ) -> None:
+        self._take = take
+        self._forget = forget
         self._publisher = publisher
-        self._name = name
         self._topic = topic
 
     async def once(self) -> int:
         """Publish what waits, at most 100 rows; returns how many."""
-        rows = await asyncio.to_thread(self._outbox.take_outbox, AT_ONCE, self._name)
+        rows = await asyncio.to_thread(self._take, AT_ONCE)
         if not rows:
             return 0
         tally = Tally()
         for row in rows:
             await self._publisher.send(Output(self._topic, row.key.encode(), row.value), tally)
         await tally.confirmed()
-        await asyncio.to_thread(self._outbox.delete_outbox, [row.id for row in rows])
+        await asyncio.to_thread(self._forget, [row.id for row in rows])
         return len(rows)
 
     async def run(self, backoff: Backoff) -> None:

@@ -186,9 +186,9 @@ def _callback(kept: Callback) -> StreamCallback:
 
 def _without_values(url: str) -> str:
     """A receiver's address: any value of its query may be a secret, whatever its name."""
-    address, mark, query = mask(url).partition("?")
-    names = [part.partition("=")[0] for part in query.split("&") if part]
-    return address + mark + "&".join(f"{name}={HIDDEN}" for name in names)
+    address, mark, query = mask(url.partition("#")[0]).partition("?")
+    parts = (part.partition("=") for part in query.split("&") if part)
+    return address + mark + "&".join(f"{name}={HIDDEN}" if equals else HIDDEN for name, equals, _ in parts)
 
 
 def _condition(kept: Condition) -> CallbackCondition:

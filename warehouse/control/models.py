@@ -135,10 +135,19 @@ class Outbox(Base):
     __tablename__ = "outbox"
 
     id: Mapped[int] = mapped_column(Big, primary_key=True, autoincrement=True)
-    topic: Mapped[str] = mapped_column(String(32), server_default="streams")
     key: Mapped[str] = mapped_column(Text())
     value: Mapped[bytes | None] = mapped_column(LargeBinary())
     created_ms: Mapped[int] = mapped_column(BigInteger())
+
+
+class StreamChange(Base):
+    """A change of a stream that is still to be published, written with the change."""
+
+    __tablename__ = "stream_changes"
+
+    id: Mapped[int] = mapped_column(Big, primary_key=True, autoincrement=True)
+    key: Mapped[str] = mapped_column(Text())
+    value: Mapped[bytes] = mapped_column(LargeBinary())
 
 
 class Lease(Base):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, or_, select, update
 
 from core import log
 from core.errors import NotFound
@@ -16,6 +16,7 @@ from core.states import legal, settled
 from warehouse.control import models
 from warehouse.control.codec import RUN_COLUMNS, RUNS, STREAMS, counts_of, json_text, run_row
 from warehouse.control.database import Database, insert_new, table
+from warehouse.control.limits import STREAMS_ONLY
 from warehouse.control.receipts import EXPECTED
 from warehouse.control.rows import ENDED, RunRow, StreamRow, TaskProgress, TaskState
 from warehouse.control.stream_logs import log_stream
@@ -23,7 +24,6 @@ from warehouse.control.streams import CURRENT, Streams, read_stream
 
 RECEIPTS = table(models.Receipt)
 NONE_PAUSED = "[]"
-HELD = ("in_progress", "paused", "unknown", "restart")
 logger = log.get(__name__)
 
 
@@ -65,9 +65,16 @@ class Runs(Streams, Database):
             return [run_row(row) for row in rows]
 
     def held_runs(self) -> list[RunRow]:
-        """Current runs that an ingest host has begun and not ended, of which it is not said that it is gone."""
+        """Current runs of streams that an ingest host has begun and not ended, and is not known to be gone from.
+
+        A camera that is connected to again is ``pending`` meanwhile. Tasks are not among them: they wait their turn.
+        """
+        begun = or_(
+            RUNS.c.state.in_(("in_progress", "paused", "unknown", "restart")),
+            and_(RUNS.c.state == "pending", RUNS.c.started_ms.is_not(None)),
+        )
         with self._reading() as connection:
-            rows = connection.execute(select(*RUN_COLUMNS).join(STREAMS, CURRENT).where(RUNS.c.state.in_(HELD)))
+            rows = connection.execute(select(*RUN_COLUMNS).join(STREAMS, CURRENT).where(begun, *STREAMS_ONLY))
             return [run_row(row) for row in rows]
 
     def record_receipt(self, stream_id: StreamId, run: Run, sink: str, topic: str) -> None:

@@ -18,7 +18,7 @@ from warehouse.control.codec import STREAMS
 from warehouse.control.database import Database, table
 from warehouse.control.rows import LogFilter, StreamLogRow, StreamRow
 
-LOGS, OUTBOX = table(models.StreamLog), table(models.Outbox)
+LOGS, CHANGES = table(models.StreamLog), table(models.StreamChange)
 ERROR_MS = 5_000
 """The same error of a stream is told once within so long."""
 
@@ -85,11 +85,7 @@ def log_stream(
         connection.execute(insert(LOGS), entries)
     if not new.spec.ephemeral and (told is not None or old is None or old.shown != new.shown):
         change = StreamChange(new.stream_id, new.spec.run, new.shown, at_ms, new.version, told)
-        connection.execute(
-            insert(OUTBOX).values(
-                topic="stream-changes", key=str(new.stream_id), value=encode_json(change), created_ms=at_ms
-            )
-        )
+        connection.execute(insert(CHANGES).values(key=str(new.stream_id), value=encode_json(change)))
 
 
 def last_frame_ms(stream: StreamRow) -> int | None:

@@ -306,9 +306,7 @@ def _begin_run(connection: Connection, spec: StreamSpec, now: int) -> None:
 
 def _tell(connection: Connection, stream_id: StreamId, spec: StreamSpec | None, now: int) -> None:
     value = None if spec is None else _definition(spec)
-    connection.execute(
-        insert(table(models.Outbox)).values(topic="streams", key=str(stream_id), value=value, created_ms=now)
-    )
+    connection.execute(insert(table(models.Outbox)).values(key=str(stream_id), value=value, created_ms=now))
 
 
 def _definition(spec: StreamSpec) -> bytes:

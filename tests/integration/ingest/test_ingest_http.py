@@ -41,6 +41,9 @@ class Handler(SimpleHTTPRequestHandler):
         elif self.path.startswith("/parts/"):
             self.path = self.path.removeprefix("/parts")
             self._part()
+        elif self.path.startswith("/pieces/"):
+            self.path = self.path.removeprefix("/pieces")
+            self._part(most=30_000)
         elif self.path == "/private" and self.headers.get("Authorization") != "Basic dXNlcjpwYXNz":
             self.send_error(401)
         elif self.path == "/private":
@@ -49,19 +52,23 @@ class Handler(SimpleHTTPRequestHandler):
         else:
             super().do_GET()
 
-    def _part(self) -> None:
-        """As servers of files answer; the library's own knows no parts."""
+    def _part(self, most: int = 10**9) -> None:
+        """As servers of files answer; the library's own knows no parts.
+
+        With `most`, no answer has more bytes: the whole breaks off, and parts are smaller than they were asked for.
+        """
         data = Path(self.translate_path(self.path)).read_bytes()
         asked = self.headers.get("Range")
         begin = 0 if asked is None else int(asked.removeprefix("bytes=").removesuffix("-"))
+        part = data[begin : begin + most]
         self.send_response(200 if asked is None else 206)
         self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(len(data) - begin))
+        self.send_header("Content-Length", str(len(data) if asked is None else len(part)))
         if asked is not None:
-            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+            self.send_header("Content-Range", f"bytes {begin}-{begin + len(part) - 1}/{len(data)}")
         self.end_headers()
         with suppress(ConnectionError):  # who goes elsewhere leaves
-            self.wfile.write(data[begin:])
+            self.wfile.write(part)
 
     def log_message(self, *_: Any) -> None:
         """Quiet."""
@@ -76,6 +83,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         ["ffmpeg", "-nostdin", "-v", "error", "-i", str(root / "clip.mp4"), "-c", "copy", *begun], check=True
     )
+    whole = (root / "fast.mp4").read_bytes()
+    (root / "cut.mp4").write_bytes(whole[: len(whole) * 7 // 10])
     subprocess.run([*make, "-c:v", "mjpeg", "-f", "mpjpeg", str(root / "clip.mjpg")], check=True)
     hls = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "10", "-f", "hls", "-hls_time", "1", "-hls_list_size", "0"]
     subprocess.run([*make, *hls, str(root / "list.m3u8")], check=True)
@@ -182,13 +191,19 @@ def test_http_streams_are_read_as_they_come(server: str, path: str) -> None:
     assert source.broken is None
 
 
-@pytest.mark.parametrize("path", ["/parts/clip.mp4", "/parts/fast.mp4", "/fast.mp4"])
+@pytest.mark.parametrize("path", ["/parts/clip.mp4", "/parts/fast.mp4", "/fast.mp4", "/pieces/clip.mp4"])
 def test_a_file_on_a_web_server_is_read_wherever_its_index_lies(server: str, path: str) -> None:
     problems: list[str] = []
     source = LiveSource.open(server + path, settings(), None)
     assert source.times == "recorded"
     assert len(list(source.frames(problems.append))) == 40
     assert (source.broken, source.lost, problems) == (None, None, [])
+
+
+def test_a_file_that_was_cut_off_is_read_as_far_as_it_goes(server: str) -> None:
+    source = LiveSource.open(f"{server}/parts/cut.mp4", settings(), None)
+    problems: list[str] = []
+    assert 20 <= len(list(source.frames(problems.append))) < 40
 
 
 def test_a_file_whose_index_cannot_be_reached_is_refused(server: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -132,14 +133,24 @@ def test_a_row_before_its_first_status_is_as_old_as_the_run(control: ControlStor
 
 
 def test_what_a_host_has_in_hand_is_the_current_run_that_has_begun_and_not_ended(control: ControlStore) -> None:
-    assert control.held_runs() == [], "nobody has begun it"
     control.record_status(BEGUN)
-    assert [(row.stream_id, row.host, row.state) for row in control.held_runs()] == [(A, "host-1", "in_progress")]
-    control.record_status(StreamStatus(A, RUN, "handler_lost", 25, "host-1", error="gone"))
+    assert control.held_runs() == [], "a task waits its turn"
+    watched = stream_id(2)
+    control.create_stream(spec(watched, task=False))
+    assert control.held_runs() == [], "nobody has begun it"
+
+    def says(state: Any, ts_ms: int, host: str, run: int = 1, **more: Any) -> None:
+        control.record_status(StreamStatus(watched, Run(run), state, ts_ms, host, **more))
+
+    says("in_progress", 10, "host-1")
+    assert [(row.stream_id, row.host, row.state) for row in control.held_runs()] == [(watched, "host-1", "in_progress")]
+    says("handler_lost", 25, "host-1", error="gone")
     assert control.held_runs() == []
-    control.record_status(StreamStatus(A, RUN, "restart", 27, "host-2"))
+    says("restart", 27, "host-2")
     assert [row.host for row in control.held_runs()] == ["host-2"]
-    control.record_status(StreamStatus(A, Run(3), "in_progress", 28, "host-2"))
+    says("pending", 27, "host-2", attempt=1)
+    assert [row.state for row in control.held_runs()] == ["pending"], "it is connected to again"
+    says("in_progress", 28, "host-2", run=3)
     assert [row.run for row in control.held_runs()] == [RUN], "another run than the stream's own is nobody's concern"
-    control.record_status(DONE)
+    says("done", 30, "host-2")
     assert control.held_runs() == []

@@ -25,7 +25,7 @@ def everything() -> dict[str, Any]:
     http = {
         "type": "http",
         "enable": 1,
-        "url": "https://callbacks.example/here?token=t0ken&place=a",
+        "url": "https://callbacks.example/here?token=t0ken&place=a&k3y",
         "authorization": {"type": "basic", "login": "me", "password": "s3cret"},
         "params": {"timeout": 5, "content_type": "application/json", "headers": {"X-Api-Key": "k3y", "X-Place": "a"}},
         "conditions": [{"field": "event.people_count", "is": "gte", "value": 3}],

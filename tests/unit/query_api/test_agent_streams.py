@@ -115,7 +115,7 @@ def test_a_stream_is_shown_as_it_was_given_but_for_its_secrets(client: testing.T
     assert counting["parameters"]["targets"] == ["coordinates"]
     assert counting["parameters"]["parameters"]["event_policy"] == asked["parameters"]["parameters"]["event_policy"]
     http, kafka, listener = counting["parameters"]["callbacks"]
-    assert http["url"] == "https://callbacks.example/here?token=***&place=***"
+    assert http["url"] == "https://callbacks.example/here?token=***&place=***&***"
     assert http["authorization"] == {"type": "basic", "login": "me", "password": "***"}
     assert http["params"]["headers"] == {"X-Api-Key": "***", "X-Place": "***"}
     assert http["conditions"] == asked["parameters"]["callbacks"][0]["conditions"]

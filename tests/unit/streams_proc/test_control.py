@@ -90,8 +90,7 @@ class FakeOutbox:
         self.rows = rows
         self.failures = 0
 
-    def take_outbox(self, limit: int, topic: str) -> list[Row]:
-        assert topic == "streams"
+    def take_outbox(self, limit: int) -> list[Row]:
         if self.failures:
             self.failures -= 1
             raise StoreUnavailable("locked")
@@ -106,7 +105,7 @@ def test_the_outbox_is_published_in_order_and_a_deleted_stream_is_null() -> None
     outbox.failures = 1
     publisher = FakePublisher()
     with pytest.raises(Enough):
-        asyncio.run(Relay(outbox, publisher, "streams", "t.streams").run(turns(2)))
+        asyncio.run(Relay(outbox.take_outbox, outbox.delete_outbox, publisher, "t.streams").run(turns(2)))
     assert [output.value for output in publisher.sent] == [None if i == 4 else b"v%d" % i for i in range(250)]
     assert {output.topic for output in publisher.sent} == {"t.streams"}
     assert outbox.rows == []
@@ -116,7 +115,7 @@ def test_a_row_stays_until_the_broker_has_acknowledged_it() -> None:
     async def scene() -> None:
         outbox = FakeOutbox([Row(1, "k", b"v")])
         publisher = FakePublisher(confirm=False)
-        relay = asyncio.create_task(Relay(outbox, publisher, "streams", "t.streams").once())
+        relay = asyncio.create_task(Relay(outbox.take_outbox, outbox.delete_outbox, publisher, "t.streams").once())
         await settle()
         assert publisher.sent
         assert outbox.rows

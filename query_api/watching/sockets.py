@@ -78,8 +78,11 @@ class Messages:
             with suppress(*GONE):
                 await sending
         finally:
-            for task in waiting:
-                task.cancel()
+            left = waiting
+            while left:  # a task whose wait ends at the very moment of a cancellation does not hear of it
+                for task in left:
+                    task.cancel()
+                _, left = await asyncio.wait(left, timeout=1.0)
             await asyncio.gather(*waiting, return_exceptions=True)
 
     async def _send(self, ws: WebSocket) -> None:

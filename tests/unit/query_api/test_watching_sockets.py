@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any, cast
 from uuid import UUID, uuid4
 
+import falcon
 import pytest
 
 from core import metrics
@@ -18,6 +20,7 @@ from query_api.app import create_app
 from query_api.services import watchable
 from query_api.watching import channel as channels
 from query_api.watching import listening
+from query_api.watching.sockets import Messages
 from tests.unit.query_api.fakes import Parts
 from tests.unit.query_api.watching import (
     SHORT,
@@ -639,3 +642,22 @@ def test_a_token_of_an_account_hears_its_own_alone(
             assert told_of(caller) == ["2"]
 
     dialled(changed(settings, auth=True), parts, test)
+
+
+def test_a_cancellation_that_is_not_heard_is_said_again() -> None:
+    class Gone:
+        async def receive_text(self) -> str:
+            await asyncio.sleep(0.01)
+            raise falcon.WebSocketDisconnected
+
+    async def texts() -> AsyncGenerator[tuple[str, str], None]:
+        with suppress(asyncio.CancelledError):  # as a wait with a limit does that has just ended
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+        yield "", ""
+
+    async def test() -> None:
+        messages = Messages(texts(), channels.Subscription(None, 1), "engine")
+        await asyncio.wait_for(messages.tell(cast(Any, Gone())), 20)
+
+    asyncio.run(test())

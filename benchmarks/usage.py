@@ -8,7 +8,7 @@ from types import TracebackType
 
 import psutil
 
-INTERVAL_S = 2.0
+INTERVAL_S = 10.0
 MEGABYTE = 1e6
 
 
@@ -17,7 +17,8 @@ class Usage:
 
     Attributes:
         cpu_s: processor seconds by name, once the block has ended.
-        memory_mb: most proportional set size seen, looked at every two seconds.
+        memory_mb: most proportional set size seen, looked at every ten seconds: a look at a stack takes a
+            tenth of a second.
     """
 
     def __init__(self, processes: Mapping[str, int]) -> None:

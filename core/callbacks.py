@@ -128,7 +128,7 @@ class _Telegram(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type
     params: _TelegramParams = _TelegramParams()
 
 
-class _Policy(Struct, frozen=True):
+class _Policy(Struct, frozen=True, forbid_unknown_fields=True):
     trigger: Trigger = "end"
     interval: Annotated[float, Meta(gt=0.0, le=86_400.0)] = 1.0
     min_duration: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 0.0

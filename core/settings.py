@@ -54,7 +54,7 @@ class Kafka(Section):
     replication: Count = 1
     security: dict[str, str] = Field(default_factory=dict, description="librdkafka security.*, sasl.*, ssl.*")
     frames_live_bytes: Count = Field(2 * 1024**3, description="bound of frames.live per partition")
-    frames_batch_bytes: Count = Field(2 * 1024**3, description="unread bytes of frames.batch before ingest waits")
+    frames_batch_bytes: Count = Field(256 * 1024**2, description="unread bytes of frames.batch before ingest waits")
     max_message_bytes: Count = 16 * 1024**2
 
     @property

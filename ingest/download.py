@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,15 +19,24 @@ LEAST = 64 * 1024
 """Who fetches is alive when at least so many more bytes have come: a server that drips is given up."""
 
 
-def fetched(url: str, spool: Path, settings: Settings, wait: Callable[[float], object] = time.sleep) -> Path:
+def fetched(
+    url: str,
+    spool: Path,
+    settings: Settings,
+    wait: Callable[[float], object] = time.sleep,
+    *,
+    within_s: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Path:
     """The file at `url`, at `spool`; fetched now unless it is there.
 
     Args:
         wait: called with 0 as more comes; False when nobody wants to wait any longer.
+        within_s: seconds in which all of it has to come; None: as long as something comes.
 
     Raises:
         InvalidInput, Forbidden: the address is refused.
-        UnsupportedMedia: the server refuses or breaks off, or nobody wants it any more.
+        UnsupportedMedia: the server refuses, breaks off or takes too long, or nobody wants it any more.
         LimitExceeded: more than `media.max_upload_bytes`.
         StoreUnavailable: there is no room for it now; the task waits for some.
     """
@@ -36,7 +46,8 @@ def fetched(url: str, spool: Path, settings: Settings, wait: Callable[[float], o
     try:
         with _room(spool):
             spool.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(url, part, settings, wait)
+        until = math.inf if within_s is None else clock() + within_s
+        _fetch(url, part, settings, wait, lambda: clock() > until)
         with _room(spool):
             part.replace(spool)
     finally:
@@ -53,7 +64,9 @@ def _room(path: Path) -> Iterator[None]:
         raise StoreUnavailable(f"{path.parent} takes no file: {error.strerror}") from error
 
 
-def _fetch(url: str, part: Path, settings: Settings, wait: Callable[[float], object]) -> None:
+def _fetch(
+    url: str, part: Path, settings: Settings, wait: Callable[[float], object], too_late: Callable[[], bool]
+) -> None:
     limit = settings.media.max_upload_bytes
     body = HttpClient(Policy.of("video", settings), settings.ingest).get(url)
     try:
@@ -65,6 +78,8 @@ def _fetch(url: str, part: Path, settings: Settings, wait: Callable[[float], obj
                 got += len(chunk)
                 if got > limit:
                     raise LimitExceeded(f"{mask(url)} has more than {limit} bytes")
+                if too_late():
+                    raise UnsupportedMedia(f"{mask(url)} has not come whole in the time that it was given: {got} bytes")
                 with _room(part):
                     file.write(chunk)
                     file.flush()

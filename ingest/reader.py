@@ -48,6 +48,8 @@ Ended = Literal["done", "failure", "stop"]
 PRODUCER_KB = 32 * 1024
 BATCH_NICENESS = 15
 """A file can wait for a camera, for the model that looks at it, and for a process that starts again."""
+BATCH_LINGER_MS = 100
+"""Some frames of a file go to the broker together: a quarter less work there, half of detect's own."""
 LIVE_SHARE = 0.9
 """Of a live partition's bound; what Kafka removes, it removes a whole segment at a time."""
 
@@ -81,9 +83,9 @@ class Reader:
                 "queue.buffering.max.kbytes": PRODUCER_KB,
                 "delivery.timeout.ms": 0,
                 "enable.gapless.guarantee": True,
-                # frames of one stream come one by one: nothing is gained by gathering them, and what waits here when
-                # the machine stands still is sent when it wakes, before the lease is looked at
-                **({"linger.ms": 0} if live else {}),
+                # a camera's frames come one by one, and what waits here when the machine stands still is sent when it
+                # wakes, before the lease is looked at; a file's come as fast as they are wanted, and nobody watches
+                "linger.ms": 0 if live else BATCH_LINGER_MS,
             },
         )
 

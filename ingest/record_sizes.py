@@ -26,8 +26,17 @@ KEPT = 256
 ENOUGH = 16
 DEVIATIONS = 3.0
 ANSWER_S = 1.0
-FEW = {"fetch.message.max.bytes": 1, "queued.min.messages": 1, "fetch.wait.max.ms": 10}
-"""The broker gives a whole batch of records however little is asked for, and so no more than one."""
+FEW = {
+    "fetch.message.max.bytes": 1,
+    "queued.min.messages": 1,
+    "fetch.wait.max.ms": 10,
+    "fetch.queue.backoff.ms": 10,
+}
+"""The broker gives a whole batch of records however little is asked for, and so no more than one.
+
+With one record the queue counts as full, and by default the client waits a second before it fetches again,
+another record of the partition too.
+"""
 
 
 def bytes_a_record(sizes: list[int]) -> float | None:

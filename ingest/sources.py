@@ -44,7 +44,7 @@ def open_source(
     if is_local(source.url):
         return FileSource.open(local_path(source.url, settings), limit, source.rotation, careful=careful)
     if spec.lane == "batch":
-        path = fetched(source.url, _spool(spec, settings), settings, wait)
+        path = fetched(source.url, _spool(spec, settings), settings, wait, within_s=source.timeout_s)
         return FileSource.open(path, limit, source.rotation, careful=careful)
     return LiveSource.open(
         source.url,

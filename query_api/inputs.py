@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any, TypeVar, get_origin
 from urllib.parse import parse_qsl
@@ -63,14 +64,14 @@ def _inside(node: inspect.Type, name: str) -> list[inspect.Type]:
 
 def read_params(query_string: str, kind: type[T]) -> T:
     """The query parameters as `kind`; comma-separated or repeated where it has tuples. Raises InvalidInput."""
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}  # type: ignore[arg-type]
+    many = _many(kind)  # type: ignore[arg-type]  # a type can be hashed
     values: dict[str, Any] = {}
     try:
         pairs = parse_qsl(query_string, keep_blank_values=True, errors="strict", max_num_fields=1000)
     except (UnicodeDecodeError, ValueError) as error:
         raise InvalidInput("the query is no valid UTF-8, or has too many fields") from error
     for name, text in pairs:
-        if name in fields and _takes_many(fields[name].type):
+        if name in many:
             values.setdefault(name, []).extend(text.split(",") if text else [])
         elif name in values:
             raise InvalidInput("it was given more than once", name)
@@ -80,6 +81,12 @@ def read_params(query_string: str, kind: type[T]) -> T:
         return msgspec.convert(values, type=kind, strict=False)
     except (msgspec.ValidationError, OverflowError) as error:
         raise wrong_input(error, kind) from error
+
+
+@functools.cache
+def _many(kind: Any) -> frozenset[str]:
+    """Parameters that may be given more than once; found out once for a type, which takes longer than reading them."""
+    return frozenset(field.encode_name for field in msgspec.structs.fields(kind) if _takes_many(field.type))
 
 
 def _takes_many(kind: Any) -> bool:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
 
 from query_api.refusals import Busy
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _END = object()
+
+
+@dataclass(slots=True)
+class _Turn:
+    """A shared call that runs; `next` is the answer of the one that follows it, where somebody waits for that."""
+
+    next: asyncio.Future[Any] | None = None
 
 
 class Pool:
@@ -28,14 +36,59 @@ class Pool:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="store")
         self._room = threads + waiting
         self._timeout_s = timeout_s
+        self._shared: dict[Hashable, _Turn] = {}
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `call` returns. Raises Busy when there is no room, or no answer in time."""
-        future = self.begin(call, *args, **kwargs)
+        return await self._answer(self.begin(call, *args, **kwargs))
+
+    async def share(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `run`, for a call that only reads: one for all who ask for the same while it has not begun.
+
+        Who asks while it runs is answered by the next one, so nobody hears of an earlier state than the one in which
+        he asked.
+        """
+        key = (call, args, tuple(sorted(kwargs.items())))
+        turn = self._shared.get(key)
+        if turn is None:
+            turn = self._shared[key] = _Turn()
+            answer = asyncio.get_running_loop().create_future()
+            self._begin_shared(key, answer, lambda: call(*args, **kwargs))
+        else:
+            answer = turn.next = turn.next or asyncio.get_running_loop().create_future()
+        shared: T = await self._answer(answer)
+        return shared
+
+    async def _answer(self, future: asyncio.Future[T]) -> T:
         try:
             return await asyncio.wait_for(asyncio.shield(future), self._timeout_s)
         except TimeoutError as error:
             raise Busy(f"no answer from the stores within {self._timeout_s:g} s") from error
+
+    def _begin_shared(self, key: Hashable, answer: asyncio.Future[Any], call: Callable[[], Any]) -> None:
+        def done(running: asyncio.Future[Any]) -> None:
+            if running.cancelled():
+                answer.cancel()
+            elif (error := running.exception()) is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(running.result())
+            go_on()
+
+        def go_on() -> None:
+            if not answer.cancelled():
+                answer.exception()  # heard, whether anybody still waits or not
+            following, self._shared[key].next = self._shared[key].next, None
+            if following is None:
+                del self._shared[key]
+            else:
+                self._begin_shared(key, following, call)
+
+        try:
+            self.begin(call).add_done_callback(done)
+        except Busy as error:
+            answer.set_exception(error)
+            go_on()
 
     def begin(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         """`call`, for whoever need not wait for it. Raises Busy when there is no room."""

@@ -83,8 +83,8 @@ def run(bench: Bench) -> Sequence[Row]:
         carried = 0
         for count in STEPS:
             wall.have(count)
-            found, used = wall.watch(6 * bench.round_s)
-            rows.append(_step(count, found, used, 6 * bench.round_s))
+            found, used, seconds = wall.watch(6 * bench.round_s)
+            rows.append(_step(count, found, used, seconds))
             bench.say(f"{count} cameras: {found}")
             if found.behind_share >= CARRIED:
                 break
@@ -151,12 +151,12 @@ class Wall:
             self._cameras.append(StreamId(service.add_stream(request).stream_id))
         self._settled()
 
-    def watch(self, seconds: float) -> tuple[Counts, Usage]:
-        """What becomes of the frames of so many seconds, and what it takes."""
-        before = Counts.of(self._ledgers())
+    def watch(self, seconds: float) -> tuple[Counts, Usage, float]:
+        """What becomes of the frames of so many seconds, what it takes, and how many seconds they were."""
+        before, begun = Counts.of(self._ledgers()), time.monotonic()
         with Usage(self._standing.processes()) as used:
             time.sleep(seconds)
-        return Counts.of(self._ledgers()).since(before), used
+        return Counts.of(self._ledgers()).since(before), used, time.monotonic() - begun
 
     def long(self, seconds: float) -> list[Row]:
         """What becomes of the frames, how memory grows, and how late events are, over a long time."""
@@ -173,7 +173,11 @@ class Wall:
         found = Counts.of(self._ledgers()).since(before)
         whole = _step(len(self._cameras), found, used, took)
         named = replace(whole, name=f"{took / 60:.0f} minutes of {whole.name}")
-        return [named, _growth(looks), *self._delays()]
+        late = 100 * found.behind_share
+        behind = Row(
+            "of these dropped, or still waiting", late, "% of frames", "less", goal=Goal("value", 100 * CARRIED)
+        )
+        return [named, behind, _growth(looks), *self._delays()]
 
     def ended(self) -> Row:
         """Stop them all: what is not accounted for."""

@@ -29,7 +29,7 @@ FIRST, LAST = 0.1, 0.9
 def run(bench: Bench) -> Sequence[Row]:
     """Each size of the detector, beside its raw loop on pictures of the same file."""
     pictures = clips.kept(clips.jpegs(bench.shared / clips.CARS, 64), bench.folder)
-    file = clips.repeated(bench.shared / clips.CARS, 2 if bench.short else 3, bench.folder / "cars.mp4")
+    file = clips.repeated(bench.shared / clips.CARS, 2 if bench.short else 6, bench.folder / "cars.mp4")
     rows: list[Row] = []
     with stack(bench.folder) as standing:
         for model in MODELS:

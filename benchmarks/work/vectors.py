@@ -107,7 +107,10 @@ def _views(vectors: Vectors, begin: int, end: int) -> Iterator[Any]:
 def _append(uri: str, vectors: Vectors, begin: int) -> None:
     """The other rows, at the speed of Arrow; the product would merge them by their ids."""
     import lancedb  # noqa: PLC0415  # FAISS's process does without
+    import msgspec  # noqa: PLC0415
     import pyarrow as pa  # noqa: PLC0415
+
+    from warehouse.lance import SEPARATE  # noqa: PLC0415
 
     table = lancedb.connect(uri).open_table("appearance")
     for at in range(begin, len(vectors), PART):
@@ -121,13 +124,15 @@ def _append(uri: str, vectors: Vectors, begin: int) -> None:
             "stream_id": [str(stream_of(row % STREAMS)) for row in numbers],
             "track_id": numbers,
             "seq": numbers,
-            "ts_ms": BEGIN_MS + rows * STEP_MS,
-            "media_s": rows / 10,
+            "ts_ms": (BEGIN_MS + rows * STEP_MS).tolist(),
+            "media_s": (rows / 10).tolist(),
             "media_key": [f"{row}.jpg" for row in numbers],
             "vector": pa.FixedSizeListArray.from_arrays(
                 pa.array(np.ascontiguousarray(vectors[rows[0] : rows[-1] + 1]).ravel()), vectors.shape[1]
             ),
         }
+        views = zip(*(columns[name] for name in SEPARATE), strict=True)
+        columns["view"] = [msgspec.json.encode(view).decode() for view in views]
         schema = table.schema
         table.add(pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema))
 

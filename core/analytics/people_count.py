@@ -56,6 +56,7 @@ PEOPLE_COUNT = Declaration(
                         "description": "not obeyed: the configuration of the database says how long",
                     },
                 },
+                "additionalProperties": False,
                 "description": "how the overview's picture is kept; as the frame is where nothing is said",
             },
         },

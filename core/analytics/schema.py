@@ -200,8 +200,10 @@ COMMON: dict[str, Any] = {
         "type": "object",
         "properties": {
             "trigger": {"enum": ["start", "end", "period"]},
-            "interval": {"type": "number", "exclusiveMinimum": 0},
+            "interval": {"type": "number", "exclusiveMinimum": 0, "maximum": 86_400},
+            "min_duration": {"type": "number", "minimum": 0, "maximum": 86_400},
         },
+        "additionalProperties": False,
         "description": "when callbacks are made; the event itself has its begin, updates and end",
     },
 }

@@ -51,7 +51,9 @@ class AgentStreamsResource:
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Some streams."""
-        answers.json(resp, AgentStreamList(await self._pool.run(self._streams.page, params_of(req, StreamListParams))))
+        answers.json(
+            resp, AgentStreamList(await self._pool.share(self._streams.page, params_of(req, StreamListParams)))
+        )
 
     async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Watch a camera, a URL or a file."""

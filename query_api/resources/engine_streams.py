@@ -25,7 +25,7 @@ class EngineStreamsResource:
 
     async def on_get(self, _: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Every stream."""
-        answers.json(resp, await self._pool.run(self._streams.all))
+        answers.json(resp, await self._pool.share(self._streams.all))
 
 
 class NodeStreamsResource:
@@ -38,7 +38,7 @@ class NodeStreamsResource:
 
     async def on_get(self, _: falcon.asgi.Request, resp: falcon.asgi.Response, node_num: int) -> None:
         """The streams of a node."""
-        answers.json(resp, await self._pool.run(self._streams.all, node_num))
+        answers.json(resp, await self._pool.share(self._streams.all, node_num))
 
     async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, node_num: int) -> None:
         """A new stream."""

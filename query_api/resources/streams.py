@@ -32,7 +32,7 @@ class StreamsResource:
         """Some streams."""
         media = choose(req, TABLES)
         params = params_of(req, StreamsParams)
-        page = await self._pool.run(self._streams.page, params, page_limit(params.limit, self._settings))
+        page = await self._pool.share(self._streams.page, params, page_limit(params.limit, self._settings))
         await answers.page(resp, self._pool, page, tables.STREAMS, media)
 
     async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
@@ -53,7 +53,7 @@ class StreamResource:
 
     async def on_get(self, _: falcon.asgi.Request, resp: falcon.asgi.Response, stream_id: UUID) -> None:
         """A stream."""
-        answers.json(resp, await self._pool.run(self._streams.get, stream_id))
+        answers.json(resp, await self._pool.share(self._streams.get, stream_id))
 
     async def on_delete(self, _: falcon.asgi.Request, resp: falcon.asgi.Response, stream_id: UUID) -> None:
         """Remove it and all that it left."""

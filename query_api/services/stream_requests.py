@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from core.addresses import is_web
-from core.callbacks import parse_callbacks
+from core.callbacks import parse_callbacks, parse_event_policy
 from core.clock import now_ms
 from core.errors import InvalidInput
 from core.ids import Run, new_stream_id
@@ -26,7 +26,6 @@ from query_api.services.submissions import Asker, Located, Submissions, agent_an
 from query_api.types.agent import AnalyticParameters, RequestedAnalytic
 from query_api.types.agent_streams import (
     CreateStream,
-    EventTrigger,
     MotionGate,
     StreamAnalyticRequest,
     StreamAutorestart,
@@ -155,13 +154,7 @@ def _schedule(hours: WorkingHours) -> Schedule:
 
 def _event_policy(i: int, item: StreamAnalyticRequest) -> EventPolicy | None:
     given: Any = item.parameters.parameters.get("event_policy")
-    if given is None:
-        return None
-    try:
-        policy = msgspec.convert(given, EventTrigger)
-    except msgspec.ValidationError as error:
-        raise InvalidInput(str(error), f"analytics.{i}.parameters.parameters.event_policy") from error
-    return EventPolicy(policy.trigger, policy.interval, policy.min_duration)
+    return parse_event_policy(given, f"analytics.{i}.parameters.parameters.event_policy")
 
 
 def _gate(given: MotionGate) -> Gate | None:

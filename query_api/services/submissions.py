@@ -88,6 +88,7 @@ class Submissions:
             start_s=video.pts.start_time or 0.0,
             rotation=_rotation(video.orientation),
             on_error=video.error_handling.action,
+            timestamps=video.timestamp_source,
         )
         deferred = bool(request.deferred_task.enable)
         return StreamSpec(
@@ -235,8 +236,10 @@ def refuse_what_comes_later(request: VideoSdkRequest) -> None:
         raise Unprocessable(
             "results are kept until they are deleted; only -1 can be given", "deferred_task.storage_policy.ttl"
         )
-    if request.video.timestamp_source not in {"auto", "pts"}:
-        raise Unprocessable("videos are read by their presentation times", "video.timestamp_source")
+    if request.video.timestamp_source == "server":
+        raise Unprocessable(
+            "a video that is read as fast as it can be has no times of arrival", "video.timestamp_source"
+        )
     if not task.enable:
         _refuse_callbacks(request)
 

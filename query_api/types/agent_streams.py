@@ -12,7 +12,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from core.messages import Day, Gate
-from core.profile import MOST_CALLBACKS, Comparison, Trigger
+from core.profile import MOST_CALLBACKS, Comparison
 from query_api.types.agent import CallbackAuthorization, CallbackParams, Flag, Pts, TimestampSource
 from query_api.types.common import Moment, Rate, Url
 
@@ -182,14 +182,6 @@ class StreamWsCallback(Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
 
 StreamCallback: TypeAlias = StreamHttpCallback | StreamKafkaCallback | StreamWsCallback
 Callbacks: TypeAlias = Annotated[list[StreamCallback], Meta(max_length=MOST_CALLBACKS)]
-
-
-class EventTrigger(Struct, frozen=True, forbid_unknown_fields=True):
-    """`event_policy` of an analytic's parameters: for which phases of an event callbacks are made; in seconds."""
-
-    trigger: Trigger = "end"
-    interval: Annotated[float, Meta(gt=0.0, le=86_400.0)] = 1.0
-    min_duration: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 0.0
 
 
 class WorkingHours(Struct, frozen=True, forbid_unknown_fields=True):

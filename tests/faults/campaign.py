@@ -62,13 +62,18 @@ class Tally:
 
 @dataclass(slots=True)
 class Verdict:
-    """What one round came to."""
+    """What one round came to.
+
+    Attributes:
+        frames: that must be there; gated: that the motion gate held back.
+    """
 
     lost: int = 0
     duplicated: int = 0
     disordered: int = 0
     unsummed: int = 0
     frames: int = 0
+    gated: int = 0
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -85,6 +90,7 @@ class Figures:
     rounds: int = 0
     bad_rounds: int = 0
     frames: int = 0
+    gated: int = 0
     notes: list[str] = field(default_factory=list)
 
 
@@ -320,6 +326,7 @@ class Campaign:
             verdict.unsummed += 1
             verdict.notes.append(f"ledgers of {[(ledger['stream_id'], ledger['run']) for ledger in found]}")
         for ledger in found:
+            verdict.gated += ledger["gated"]
             frames = wanted[StreamId(UUID(ledger["stream_id"]))]
             open_ = ledger["in_flight"] or ledger["imbalance"] or not ledger["finished"]
             if not sums(ledger) or open_ or ledger["processed"] != frames:
@@ -331,6 +338,7 @@ class Campaign:
         figures.rounds += 1
         figures.bad_rounds += not verdict.good
         figures.frames += verdict.frames
+        figures.gated += verdict.gated
         figures.notes += verdict.notes
         for fault, seconds in done:
             tally = figures.tallies[fault.name]

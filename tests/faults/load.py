@@ -18,6 +18,8 @@ from core.ids import StreamId
 
 T = TypeVar("T")
 PATIENCE_S = 300.0
+RECHECK_S = 1.0
+"""A gate lets a frame through so often, whatever moves: the suite sees by them that the line works again."""
 POLL_S = 0.5
 
 
@@ -31,6 +33,7 @@ class Clip:
         parameters: of `object_detection`.
         seconds: how long it plays once, or a camera is watched; 0 where nobody asks.
         times: played so often in a row, as one file.
+        min_area: share of the picture that must have changed for the motion gate to open; None: there is no gate.
     """
 
     file: str
@@ -39,6 +42,7 @@ class Clip:
     analytics: tuple[str, ...] = ("object_detection",)
     seconds: float = 0.0
     times: int = 1
+    min_area: float | None = None
 
     @property
     def endless(self) -> bool:
@@ -72,7 +76,7 @@ class Clip:
             "name": self.name,
             "fps": self.fps,
             "realtime": True,
-            "gate": False,
+            "gate": False if self.min_area is None else {"min_area": self.min_area, "recheck_s": RECHECK_S},
             "analytics": [{"name": name, "parameters": self._of(name)} for name in self.analytics],
         }
 
@@ -100,8 +104,8 @@ WATCHED_S = 360.0
 
 
 def camera(url: str, seconds: float) -> Clip:
-    """A camera that shows cars, watched for so long."""
-    return Clip(url, fps=2.0, parameters=ANY, seconds=seconds)
+    """A camera that shows cars, watched for so long; its gate opens for those that are near."""
+    return Clip(url, fps=2.0, parameters=ANY, seconds=seconds, min_area=0.05)
 
 
 def played(file: Path, times: int, folder: Path) -> Path:

@@ -41,7 +41,7 @@ def section(figures: Figures, seed: int, minutes: float, command: str, *, code: 
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, commit {code}, seed {seed}, {minutes:.0f} minutes, "
         f"{platform.machine()}, `{command}`: {times} faults in {figures.rounds} rounds over {figures.frames} "
-        f"frames. {verdict}",
+        f"frames, and {figures.gated} that a camera's gate held back. {verdict}",
         "",
         *table(figures),
         *(["", "What differed:", "", *(f"* `{note}`" for note in figures.notes[:40])] if figures.notes else []),

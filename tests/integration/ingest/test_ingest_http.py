@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -171,6 +172,13 @@ def test_a_video_is_fetched_once_whole_or_not_at_all(server: str, folder: Path, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["spool"], "nothing half-fetched is left"
 
 
+def test_a_video_that_does_not_come_in_the_time_it_was_given_is_left(server: str, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedMedia, match="in the time that it was given"):
+        fetched(f"{server}/clip.mp4", tmp_path / "late", settings(), within_s=3.0, clock=itertools.count(0, 4).__next__)
+    assert list(tmp_path.iterdir()) == []
+    assert fetched(f"{server}/clip.mp4", tmp_path / "in time", settings(), within_s=600.0).is_file()
+
+
 def test_who_fetches_says_that_more_has_come_and_leaves_when_told(server: str, folder: Path, tmp_path: Path) -> None:
     size = (folder / "clip.mp4").stat().st_size
     signs: list[float] = []
@@ -200,6 +208,14 @@ def test_a_file_on_a_web_server_is_read_wherever_its_index_lies(server: str, pat
     assert (source.broken, source.lost, problems) == (None, None, [])
 
 
+def test_what_a_live_video_says_of_its_turn_is_followed(server: str, folder: Path, shared: Path) -> None:
+    (folder / "turned.mov").symlink_to(shared / "data/videos/decord/video_90.mov")
+    for told, turn in ((None, 90), (0, 0), (270, 270)):
+        source = LiveSource.open(f"{server}/parts/turned.mov", settings(), told)
+        assert (source.times, source.probe.rotation) == ("recorded", turn)
+        source.close()
+
+
 def test_a_file_that_was_cut_off_is_read_as_far_as_it_goes(server: str) -> None:
     source = LiveSource.open(f"{server}/parts/cut.mp4", settings(), None)
     problems: list[str] = []
@@ -220,9 +236,11 @@ def test_a_part_is_the_one_that_was_asked_for(server: str, folder: Path) -> None
         client().get(f"{server}/clip.mp4", 1000)
 
 
-@pytest.mark.parametrize("name", ["steal", "inside", "locked"])
-def test_a_playlist_cannot_name_what_may_not_be_opened(server: str, name: str) -> None:
-    with pytest.raises(UnsupportedMedia):
+@pytest.mark.parametrize(
+    ("name", "why"), [("steal", "file: is not among"), ("inside", "metadata"), ("locked", "encrypted")]
+)
+def test_a_playlist_cannot_name_what_may_not_be_opened(server: str, name: str, why: str) -> None:
+    with pytest.raises(UnsupportedMedia, match=why):
         LiveSource.open(f"{server}/{name}.m3u8", settings(), None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from core.settings import Settings
+from infra.stack.places import Places
+from infra.stack.supervisor import Supervisor
 from tests.integration.stack.command import RunningStack
 from tests.integration.stack.test_watching_live import CLIP, Camera, looping, message
 
@@ -144,3 +147,66 @@ def test_a_gate_is_as_it_was_asked_for(stack: RunningStack, http: httpx.Client, 
     assert closed["processed"] <= 15 < closed["gated"], "nothing fills the whole picture; it closes after some seconds"
     assert 8 <= again["processed"] - closed["processed"] <= 14, "every two seconds of a clip of 25"
     assert (everything["gated"], everything["processed"]) == (0, everything["read"])
+
+
+def test_of_more_events_than_are_to_be_kept_the_oldest_go(
+    stack: RunningStack, http: httpx.Client, shared: Path
+) -> None:
+    anything = {"name": "object_detection", "parameters": {"labels": "any", "embeddings": False}}
+    url = uploaded(http, shared / CLIP)
+    asked = {"url": url, "name": "cars", "fps": 5, "gate": False, "analytics": [anything]}
+    stream = str(http.post("/query/v1/streams", json=asked).raise_for_status().json()["stream_id"])
+
+    def events() -> dict[str, int]:
+        found = http.get("/query/v1/events", params={"stream_ids": stream}).raise_for_status().json()["items"]
+        return {event["event_id"]: event["begin_ms"] for event in found if event["phase"] == "end"}
+
+    def until(count: int) -> dict[str, int]:
+        end = time.monotonic() + 120
+        while len(found := events()) != count:
+            assert time.monotonic() < end, found
+            time.sleep(1.0)
+        return found
+
+    before = http.get("/config/database").raise_for_status().json()["config"]["max_events_per_stream"]
+    try:
+        every = until(4)
+        http.put("/config/database", json={"max_events_per_stream": 1}).raise_for_status()
+        assert list(until(1)) == [max(every, key=lambda event: every[event])]
+    finally:
+        http.put("/config/database", json={"max_events_per_stream": before}).raise_for_status()
+        http.delete(f"/query/v1/streams/{stream}")
+
+
+def test_a_restart_that_is_ordered_begins_every_worker_again_and_the_camera_goes_on(
+    stack: RunningStack, http: httpx.Client, shared: Path
+) -> None:
+    supervisor = Supervisor(Places.of(Settings(data_dir=Path(stack.env["SIGHTLINE_DATA_DIR"]))))
+    workers = {"control", "detect", "analyse", "sink-clickhouse", "sink-lancedb", "sink-media", "notify", "ingest"}
+
+    def running() -> dict[str, int]:
+        return {name: found.pid for name, found in supervisor.processes().items() if found.pid}
+
+    with looping(stack, shared / CLIP) as camera:
+
+        def analysed() -> int:
+            return int(ledger(http, camera.id)["processed"])
+
+        def until(condition: Callable[[], bool], what: str) -> None:
+            end = time.monotonic() + 120
+            while not condition():
+                assert time.monotonic() < end, what
+                time.sleep(1.0)
+
+        until(lambda: analysed() > 0, "frames before")
+        before = running()
+        http.post("/system/restart").raise_for_status()
+        until(lambda: all(running().get(name, before[name]) != before[name] for name in workers), "every worker again")
+        then = analysed()
+        until(lambda: analysed() > then, "frames after")
+        after = running()
+        assert {name for name in before if after[name] != before[name]} == workers, "nothing else was restarted"
+        stream = http.get(f"/query/v1/streams/{camera.id}").json()
+        assert (stream["run"], stream["state"]) == (1, "in_progress")
+        found = ledger(http, camera.id)
+        assert found["imbalance"] == 0, found

@@ -37,4 +37,5 @@ def test_whatever_dies_under_load_no_row_is_lost_and_none_is_there_twice(shared:
         service.close()
     assert verdict.good, verdict
     assert verdict.frames > 500
+    assert verdict.gated > 0, "the camera's gate held frames back, and they were counted"
     assert sum(tally.times for tally in campaign.figures.tallies.values()) >= 1

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
+import lancedb
 import msgspec
 import numpy as np
 import pytest
@@ -75,6 +76,17 @@ def test_a_view_is_found_as_it_was_written(store: EmbeddingStore) -> None:
     assert (first.seq, first.ts_ms, first.media_s) == (frame.seq, frame.ts_ms, frame.media_s)
     assert (first.label, first.score, first.box) == (wanted.label, wanted.score, wanted.box)
     assert (first.media_key, first.model) == (wanted.media_key, wanted.model)
+
+
+def test_a_table_of_an_older_version_is_read_and_written_on(store: EmbeddingStore, settings: Settings) -> None:
+    older, newer = rows(A, 2)
+    store.write([older])
+    lancedb.connect(settings.lancedb_uri).open_table("appearance").drop_columns(["view"])
+    store.write([newer])
+    for frame, kept in (older, newer):
+        (found,) = store.search("appearance", kept.embedding, limit=1)
+        assert (found.view_id, found.stream_id, found.track_id) == (kept.view_id, frame.stream_id, kept.track_id)
+        assert (found.seq, found.box, found.media_key) == (frame.seq, kept.box, kept.media_key)
 
 
 def test_the_same_views_again_change_nothing(store: EmbeddingStore, settings: Settings) -> None:

@@ -190,7 +190,7 @@ def test_an_event_policy() -> None:
     assert parse_event_policy({"trigger": "period", "interval": 3, "min_duration": 0.5}, "p") == EventPolicy(
         "period", 3.0, 0.5
     )
-    for raw, field in (({"trigger": "often"}, "p.trigger"), ({"interval": 0}, "p.interval")):
+    for raw, field in (({"trigger": "often"}, "p.trigger"), ({"interval": 0}, "p.interval"), ({"every": 1}, "p.every")):
         with pytest.raises(InvalidInput) as caught:
             parse_event_policy(raw, "p")
         assert caught.value.field == field

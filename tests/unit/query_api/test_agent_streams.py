@@ -236,7 +236,7 @@ def test_the_owner_is_required(client: testing.TestClient, owner: str | None) ->
         (with_analytic(parameters={"parameters": {"rate": 1}}), "analytics.0.parameters.parameters.rate"),
         (
             with_analytic(parameters={"parameters": {"event_policy": {"trigger": "never"}}}),
-            "analytics.0.parameters.parameters.event_policy",
+            "analytics.0.parameters.parameters.event_policy.trigger",
         ),
         (with_analytic(parameters={"callbacks": [{"type": "luna-ws-notification"}] * 11}), "analytics.0.parameters"),
         (with_callback(type="http", url="no url"), "analytics.0.parameters.callbacks.0.url"),

@@ -101,6 +101,11 @@ def test_everything_of_the_document_is_understood(client: testing.TestClient, pa
     assert spec.analytics[0].targets == ("coordinates",)
 
 
+@pytest.mark.parametrize("source", ["auto", "pts", "dts", "frame_rate"])
+def test_timestamps_are_those_that_were_asked_for(task: Callable[..., str], parts: Parts, source: str) -> None:
+    assert spec_of(parts, task(timestamp_source=source)).source.timestamps == source
+
+
 @pytest.mark.parametrize(
     ("strategy", "rotation"),
     [
@@ -163,7 +168,7 @@ def test_bad_input_names_the_field(client: testing.TestClient, parts: Parts, req
     ("request_body", "field"),
     [
         (body(analytics=[{"analytic_name": "fights_analytics"}]), "analytics.0.analytic_name"),
-        (deferred(timestamp_source="dts"), "video.timestamp_source"),
+        (deferred(timestamp_source="server"), "video.timestamp_source"),
         (body(model="yolo"), "model"),
         (body(deferred_task={"enable": 1, "storage_policy": {"ttl": 60}}), "deferred_task.storage_policy.ttl"),
         (

@@ -33,8 +33,8 @@ CARRIED = 0.02
 """Cameras are carried while less than this share of their frames is dropped, or comes on top of what waits already."""
 
 BUSY_EVERY = 5
-STILL_S = 0.8
-"""So long nothing moves in the street, which is shown again and again."""
+STILL_S = 0.4
+"""So long nothing moves in the street, before a car comes in; shown again and again."""
 
 SETTLE_S = 90.0
 ENDED_S = 120.0

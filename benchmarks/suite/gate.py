@@ -62,8 +62,8 @@ CLIPS = (
 SHORT = 3
 """Clips of the short form."""
 
-STILL_S, STILL_TIMES = 0.8, 125
-SELDOM = "car-detection.mp4 between two stretches of 100 s of its first 0.8 s, which nobody passes"
+STILL_S, STILL_TIMES = 0.4, 250
+SELDOM = "car-detection.mp4 between two stretches of 100 s of its first 0.4 s, in which nobody passes"
 COST_FRAMES = 200
 LOOK, GO_ON = "a look of the gate", "convert, scale and encode"
 Spot: TypeAlias = tuple[float, int | None]

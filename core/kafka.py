@@ -113,6 +113,19 @@ def admin(kafka: Kafka) -> AdminClient:
     return AdminClient(common(kafka, "admin"))
 
 
+def committed(client: Consumer, places: list[TopicPartition], timeout_s: float) -> Mapping[tuple[str, int], int]:
+    """The committed offset of each place (topic, partition) that has one.
+
+    Raises:
+        KafkaException: no answer, or not of all: a coordinator that has just begun knows some later than others.
+    """
+    answers = client.committed(places, timeout=timeout_s)
+    for answer in answers:
+        if answer.error is not None:
+            raise KafkaException(answer.error)
+    return {(answer.topic, answer.partition): answer.offset for answer in answers if answer.offset >= 0}
+
+
 def delete_before(client: AdminClient, places: list[TopicPartition], timeout_s: float) -> None:
     """Delete the records below the offset of each place.
 

@@ -40,8 +40,8 @@ class Reader:
     def committed(self, topic: str) -> Mapping[int, int]:
         """The reader's group's committed offset of each partition that has one."""
         places = [TopicPartition(topic, partition) for partition in range(self._kafka.partitions)]
-        found = self._asked(lambda: self._client.committed(places, timeout=self._timeout_s))
-        return {place.partition: place.offset for place in found if place.offset >= 0}
+        found = self._asked(lambda: clients.committed(self._client, places, self._timeout_s))
+        return {partition: offset for (_, partition), offset in found.items()}
 
     def records(self, topic: str, partition: int, begin: int, end: int) -> Iterator[Message]:
         """The records from `begin` to before `end` that are kept, in order.

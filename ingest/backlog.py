@@ -74,11 +74,10 @@ class DetectLag:
     def _unread(self) -> dict[int, range]:
         """Offsets of what is unread, by partition."""
         unread = {}
-        for place in self._consumer.committed(self._places, timeout=TIMEOUT_S):
-            low, high = self._consumer.get_watermark_offsets(
-                TopicPartition(place.topic, place.partition), timeout=TIMEOUT_S, cached=False
-            )
-            unread[place.partition] = range(max(low, place.offset), high)
+        read = clients.committed(self._consumer, self._places, TIMEOUT_S)
+        for place in self._places:
+            low, high = self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_S, cached=False)
+            unread[place.partition] = range(max(low, read.get((place.topic, place.partition), low)), high)
         return unread
 
     def close(self) -> None:

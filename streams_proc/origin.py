@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from core.errors import BrokerUnavailable
-from core.kafka import consumer
+from core.kafka import committed, consumer
 from core.settings import Kafka
 from streams_proc.snapshots import Snapshot, newest
 from streams_proc.stage import TopicPartition
@@ -49,11 +49,9 @@ class KafkaOrigin:
         """
         with self._client() as client:
             place = KafkaPartition(tp.topic, tp.partition)
-            (committed,) = client.committed([place], timeout=TIMEOUT_S)
-            if committed.error is not None:
-                raise BrokerUnavailable(f"the committed offset of {tp}: {committed.error}")
+            known = committed(client, [place], TIMEOUT_S)
             low, _ = client.get_watermark_offsets(place, timeout=TIMEOUT_S)
-            return (committed.offset if committed.offset >= 0 else None), low
+            return known.get((tp.topic, tp.partition)), low
 
     def snapshot(self, topic: str, partition: int) -> tuple[Snapshot | None, tuple[bytes, ...]]:
         """The newest snapshot of a partition, and the keys of all that live.

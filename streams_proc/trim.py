@@ -18,7 +18,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from core import log
 from core.errors import BadMessage, BrokerUnavailable
-from core.kafka import admin, consumer, delete_before
+from core.kafka import admin, committed, consumer, delete_before
 from core.messages import FrameDetections, decode_detections
 from core.settings import Kafka
 from core.topics import Topics
@@ -63,10 +63,10 @@ class Trim:
         detected = self._logs.committed("detect", self._topics.frames_batch)
         analysed = self._logs.committed("analyse", self._topics.detections)
         offsets = {}
-        for partition, committed in detected.items():
+        for partition, done in detected.items():
             if partition in analysed:
                 passed = self._passed(partition, analysed[partition])
-                upto = min(committed, passed)
+                upto = min(done, passed)
                 if upto > self._logs.low(self._topics.frames_batch, partition):
                     offsets[partition] = upto
         if offsets:
@@ -74,10 +74,10 @@ class Trim:
             _log.debug("trimmed", offsets=offsets)
         return offsets
 
-    def _passed(self, partition: int, committed: int) -> int:
+    def _passed(self, partition: int, followed: int) -> int:
         """The offset on frames.batch below which analyse has read everything; 0 when it cannot be told."""
-        low = max(self._logs.low(self._topics.detections, partition), committed - LOOK_BACK)
-        end = committed
+        low = max(self._logs.low(self._topics.detections, partition), followed - LOOK_BACK)
+        end = followed
         while end > low:
             begin = max(low, end - STEP)
             for value in reversed(self._logs.values(self._topics.detections, partition, begin, end)):
@@ -114,8 +114,7 @@ class KafkaLogs:
         """A group's committed offset of each partition that has one."""
         places = [KafkaPartition(topic, partition) for partition in range(self._kafka.partitions)]
         with self._client(group) as client:
-            answers = client.committed(places, timeout=TIMEOUT_S)
-            return {answer.partition: answer.offset for answer in answers if answer.offset >= 0}
+            return {partition: offset for (_, partition), offset in committed(client, places, TIMEOUT_S).items()}
 
     def low(self, topic: str, partition: int) -> int:
         """First offset that is kept."""

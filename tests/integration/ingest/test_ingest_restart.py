@@ -223,7 +223,7 @@ def test_a_host_that_freezes_loses_its_streams_to_another_and_its_readers_end(
     for spec in specs:
         frames = counted_once(bench.frames(spec))
         in_flight = len(bench.frames(spec)) - len(frames)
-        assert in_flight <= int(with_readers), "what was on its way to the broker arrives as a reader wakes, and no more"
+        assert in_flight <= int(with_readers), "what was on its way when a reader froze, and no more"
         assert [f.seq for f in frames] == list(range(len(frames))), "never two readers of one stream"
         assert all(a.media_s < b.media_s and a.index < b.index for a, b in pairwise(frames))
 

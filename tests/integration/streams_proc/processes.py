@@ -140,8 +140,8 @@ def committed(kafka: Kafka, group: str, topic: str) -> Mapping[int, int]:
     """A group's committed offsets."""
     client = consumer(kafka, "committed", group)
     try:
-        places = client.committed([TopicPartition(topic, p) for p in range(kafka.partitions)], timeout=10)
-        return {place.partition: place.offset for place in places if place.offset >= 0}
+        places = [TopicPartition(topic, p) for p in range(kafka.partitions)]
+        return {partition: offset for (_, partition), offset in clients.committed(client, places, 10).items()}
     finally:
         client.close()
 
@@ -185,4 +185,4 @@ def commit(kafka: Kafka, group: str, topic: str, offsets: Mapping[int, int]) -> 
     for future in client.alter_consumer_group_offsets(
         [ConsumerGroupTopicPartitions(kafka.prefix + group, places)]
     ).values():
-        future.result(30)
+        assert [place.error for place in future.result(30).topic_partitions if place.error is not None] == []

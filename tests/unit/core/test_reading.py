@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,9 +30,10 @@ class Message:
 class Client:
     """Gives its messages one by one, and fails as often as it is told."""
 
-    def __init__(self, *messages: Message | None, failures: int = 0) -> None:
+    def __init__(self, *messages: Message | None, failures: int = 0, unknown: int = 0) -> None:
         self.messages = list(messages)
         self.failures = failures
+        self.unknown = unknown
         self.assigned: list[TopicPartition] = []
         self.closed = False
 
@@ -48,8 +50,12 @@ class Client:
         self._fail()
         return 3, 9
 
-    def committed(self, places: list[TopicPartition], **_: Any) -> list[TopicPartition]:
+    def committed(self, places: list[TopicPartition], **_: Any) -> list[Any]:
         self._fail()
+        if self.unknown:
+            self.unknown -= 1
+            error = KafkaError(KafkaError.UNSTABLE_OFFSET_COMMIT)
+            return [SimpleNamespace(topic="t", partition=0, offset=-1001, error=error)]
         return [TopicPartition(places[0].topic, 0, 7), TopicPartition(places[0].topic, 1, -1001)]
 
     def close(self) -> None:
@@ -105,6 +111,10 @@ def test_a_partition_that_is_new_is_asked_again_for_a_while(question: Any) -> No
     assert question(reader) in ((3, 9), {0: 7})
     with pytest.raises(KafkaException):
         question(Reader(KAFKA, Client(failures=10_000), 1.0))  # type: ignore[arg-type]
+
+
+def test_a_committed_offset_that_is_not_known_yet_is_not_taken_for_none() -> None:
+    assert Reader(KAFKA, Client(unknown=3), 1.0).committed("t") == {0: 7}  # type: ignore[arg-type]
 
 
 def test_the_client_s_errors_are_of_our_tree_and_it_is_always_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,14 @@ def mask(text: str) -> str:
     >>> mask("rtsp://user:pass@camera/1?token=abc")
     'rtsp://***@camera/1?token=***'
     """
-    return _OWN.sub(r"\g<shown>***", _TOKEN.sub(r"\g<name>***", _CREDENTIALS.sub(r"\g<scheme>***@", text)))
+    # most text has none of them, which is told faster so
+    if "@" in text:
+        text = _CREDENTIALS.sub(r"\g<scheme>***@", text)
+    if "=" in text:
+        text = _TOKEN.sub(r"\g<name>***", text)
+    if "sl" in text:
+        text = _OWN.sub(r"\g<shown>***", text)
+    return text
 
 
 def _mask_values(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:

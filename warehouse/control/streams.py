@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, insert, or_, select, update
 
 from core.bounds import check
 from core.errors import BadMessage, Conflict, InvalidInput, NotFound
@@ -29,7 +29,6 @@ MOST_BYTES = 1024**2
 """Of a definition: it travels with its run along every topic."""
 
 Change = Callable[[StreamRow], tuple[StreamSpec, dict[str, Any]]]
-NO_ID = StreamId(UUID(int=0))
 SHOWN = case(
     (STREAMS.c.desired == "stop", "stop"),
     (and_(RUNS.c.state == "in_progress", RUNS.c.paused != "[]"), "unknown"),
@@ -327,22 +326,23 @@ def _definition(spec: StreamSpec) -> bytes:
 
 def _filtered(statement: Select[Any], filter_: StreamFilter) -> Select[Any]:
     s = STREAMS.c
-    conditions = (
-        (filter_.task, s.task == filter_.task),
-        (filter_.ephemeral, s.ephemeral == filter_.ephemeral),
-        (filter_.account_id, s.account_id == filter_.account_id),
-        (filter_.stream_ids, s.stream_id.in_(filter_.stream_ids or ())),
-        (filter_.names or None, s.name.in_(filter_.names)),
-        (filter_.desired, s.desired == filter_.desired),
-        (filter_.node_num, s.node_num == filter_.node_num),
-        (filter_.states or None, RUNS.c.state.in_(filter_.states)),
-        (filter_.created_from_ms, s.created_ms >= (filter_.created_from_ms or 0)),
-        (filter_.created_to_ms, s.created_ms < (filter_.created_to_ms or 0)),
-        (filter_.shown or None, SHOWN.in_(filter_.shown)),
-        (filter_.stream_id_from, s.stream_id >= (filter_.stream_id_from or NO_ID)),
-        (filter_.stream_id_to, s.stream_id < (filter_.stream_id_to or NO_ID)),
-        (filter_.references or None, s.reference.in_(filter_.references)),
-        (filter_.sources or None, s.source.in_(filter_.sources)),
-        (filter_.event_source_groups or None, s.event_source_group.in_(filter_.event_source_groups)),
+    asked = (  # only those are built: all of them cost as much as the query
+        (filter_.task, s.task.__eq__),
+        (filter_.ephemeral, s.ephemeral.__eq__),
+        (filter_.account_id, s.account_id.__eq__),
+        (filter_.stream_ids, s.stream_id.in_),
+        (filter_.names or None, s.name.in_),
+        (filter_.desired, s.desired.__eq__),
+        (filter_.node_num, s.node_num.__eq__),
+        (filter_.states or None, RUNS.c.state.in_),
+        (filter_.created_from_ms, s.created_ms.__ge__),
+        (filter_.created_to_ms, s.created_ms.__lt__),
+        (filter_.shown or None, SHOWN.in_),
+        (filter_.stream_id_from, s.stream_id.__ge__),
+        (filter_.stream_id_to, s.stream_id.__lt__),
+        (filter_.references or None, s.reference.in_),
+        (filter_.sources or None, s.source.in_),
+        (filter_.event_source_groups or None, s.event_source_group.in_),
     )
-    return statement.where(*(condition for asked, condition in conditions if asked is not None))
+    conditions: Iterator[ColumnElement[bool]] = (to(value) for value, to in asked if value is not None)
+    return statement.where(*conditions)

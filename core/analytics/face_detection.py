@@ -17,5 +17,9 @@ FACE_DETECTION = Declaration(
         "What makes a face's visit.",
         following(fraction("score a face must be seen with once to be a visit", 0.6)),
     ),
+    presets={
+        "sure": {"min_score": 0.8, "min_boxes": 5},
+        "passing_by": {"min_duration_s": 0.0, "min_boxes": 1},
+    },
     decided_by=("min_score", "min_duration_s", "min_boxes", "max_gap_s", "roi", "droi"),
 )

@@ -23,5 +23,9 @@ HUMAN_TRACKING = Declaration(
             "max_gap_s": seconds("a visit lasts on while the person is missed for less than this", 1.5, 600.0),
         },
     ),
+    presets={
+        "sure": {"probe_count": 5, "min_score": 0.5, "min_duration_s": 1.0},
+        "crowded": {"max_gap_s": 4.0},
+    },
     decided_by=("probe_count", "min_score", "min_duration_s", "max_gap_s", "roi", "droi"),
 )

@@ -515,6 +515,14 @@ CUTS_WITHOUT_STATE = (
         "            timer.cancel()\n",
         (LINE + "test_stopping_waits_for_a_cut_under_way",),
     ),
+    Guard(
+        "a committed offset that is not known yet is asked for again",
+        "a look at the ledger of a broker that has just begun says that nothing was read",
+        "core/kafka.py",
+        "        if answer.error is not None:\n            raise KafkaException(answer.error)\n",
+        "",
+        ("tests/unit/core/test_reading.py::test_a_committed_offset_that_is_not_known_yet_is_not_taken_for_none",),
+    ),
 )
 
 SENDING = (
@@ -897,6 +905,15 @@ ON_A_BROKER = (
         "        if envelope.version != VERSION:\n",
         "        if envelope.version < 0:\n",
         (NOT_TRIED + "test_a_snapshot_of_another_version_stops_the_line_until_a_replay_is_asked_for",),
+        broker=True,
+    ),
+    Guard(
+        "a look at records' sizes waits for nothing",
+        "readers of a file stand still for seconds after every few frames",
+        "ingest/record_sizes.py",
+        '    "fetch.queue.backoff.ms": 10,\n',
+        "",
+        ("tests/integration/ingest/test_sizes_seen.py::test_each_of_several_records_of_one_partition_is_seen_in_turn",),
         broker=True,
     ),
 )

@@ -76,7 +76,8 @@ class Source(msgspec.Struct, frozen=True, omit_defaults=True):
         loop: begin a file again at its end.
         on_error: what a damaged packet does: ``continue`` passes over it, ``fail`` ends the run.
         transport: of RTSP's media.
-        timeout_s: silence after which a camera's connection is given up; None: the setting's.
+        timeout_s: silence after which a camera's connection is given up, None: the setting's; and the time in which a
+            file of the batch lane must have been fetched, None: as long as something comes.
         timestamps: where media time comes from; ``auto`` takes the source's own while they can be believed.
     """
 

@@ -38,6 +38,7 @@ __all__ = [
     "Declaration",
     "Plugin",
     "Registry",
+    "accepted",
     "needs_faces",
     "validate",
 ]
@@ -74,6 +75,19 @@ def validate(analytic: Analytic) -> Analytic:
     parameters = declared.complete(analytic.parameters)
     schedules.check(analytic.schedules)
     return msgspec.structs.replace(analytic, parameters=parameters)
+
+
+def accepted(analytic: Analytic) -> Analytic:
+    """As `validate`, for one that was accepted when it was asked for, perhaps by an older version.
+
+    Objects in it may have fields that nobody knows, which were not refused then; and whom an `event_policy` tells is
+    not asked where frames are analysed. Raises InvalidInput as `validate`.
+    """
+    declared = REGISTRY.get(analytic.name)
+    parameters = {name: value for name, value in analytic.parameters.items() if name != "event_policy"}
+    if declared is not None:
+        parameters = declared.known(parameters)
+    return validate(msgspec.structs.replace(analytic, parameters=parameters))
 
 
 def needs_faces(analytics: tuple[Analytic, ...]) -> bool:

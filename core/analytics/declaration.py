@@ -122,6 +122,19 @@ class Declaration:
         shapes.check(whole)
         return whole
 
+    def known(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """`parameters` whose objects have no fields but those of the schema; unknown parameters stay."""
+        properties = self.parameters["properties"]
+        return {name: _known(properties.get(name), value) for name, value in parameters.items()}
+
+
+def _known(schema: Any, value: Any) -> Any:
+    closed = isinstance(schema, Mapping) and schema.get("additionalProperties") is False
+    if not closed or not isinstance(value, dict):
+        return value
+    properties = schema.get("properties", {})
+    return {name: _known(properties[name], inner) for name, inner in value.items() if name in properties}
+
 
 def _path(error: ValidationError) -> str:
     return ".".join(["parameters", *map(str, error.absolute_path)])

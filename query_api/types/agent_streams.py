@@ -88,7 +88,8 @@ class StreamData(Struct, frozen=True, forbid_unknown_fields=True):
         rotation: clockwise degrees; of ``static`` only.
         downloadable: the video file may be fetched whole.
         pts: media seconds to skip.
-        timeout: milliseconds of silence after which the connection is given up.
+        timeout: milliseconds of silence after which the connection is given up; of a ``videofile``, those in which all
+            of it must have been fetched.
         fps: frames a second to analyse; 0 takes every frame.
         transport: of RTSP's media.
         endless: begin a local file again at its end, and play it at its own pace.

@@ -42,7 +42,7 @@ def start(subject: Subject, asked: Asked, min_score: float) -> Analytic:
     Raises:
         InvalidInput: it is not in the registry, its parameters are not valid, or its plugin cannot make it.
     """
-    whole = declared.validate(asked)
+    whole = declared.accepted(asked)
     parameters = located(whole.parameters, subject.width, subject.height)
     make = IMPLEMENTATIONS.get(whole.name)
     if make is not None:

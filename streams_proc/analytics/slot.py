@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.analytics import validate
+from core.analytics import accepted
 from core.ids import TrackId
 from core.messages import Analytic as Asked
 from core.messages import Event
@@ -124,5 +124,5 @@ class Slot:
 
 def regard_of(subject: Subject, asked: Asked, analytic: Analytic, rate: float) -> Regard:
     """What is to be regarded where this is asked for. Raises InvalidInput."""
-    where = regions(validate(asked).parameters, subject.width, subject.height)
+    where = regions(accepted(asked).parameters, subject.width, subject.height)
     return Regard(where, max(analytic.need.rules.max_gap_s, LEAST_FRAMES_MISSED / rate))

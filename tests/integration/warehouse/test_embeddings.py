@@ -150,6 +150,22 @@ def test_filters_are_applied_before_the_nearest_are_taken(store: EmbeddingStore)
     assert len(store.search("appearance", vector, limit=9, model="appearance")) == 9
 
 
+def test_a_filter_finds_what_lies_in_far_partitions(store: EmbeddingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lance, "PARTITION_ROWS", 40)
+    axes = np.eye(32)
+    kept: Rows = []
+    for number in range(32):  # each stream's views point where no other's do
+        for frame, made in rows(stream_id(1 + number), 40):
+            near = axes[number] + 0.01 * np.array(made.embedding)
+            kept.append((frame, msgspec.structs.replace(made, embedding=tuple(near.tolist()))))
+    store.write(kept)
+    store.maintain()
+    for number in range(32):
+        asked = {"stream_ids": [stream_id(1 + (number + 16) % 32)], "limit": 10}
+        found = store.search("appearance", tuple(axes[number].tolist()), **asked)
+        assert len(found) == 10, "none of them lies in the partitions that are nearest"
+
+
 def test_vectors_that_point_apart_are_not_alike(store: EmbeddingStore) -> None:
     kept = rows(A, 1)
     store.write(kept)

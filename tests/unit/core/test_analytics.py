@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from core.analytics import REGISTRY, needs_faces, validate
+from core.analytics import REGISTRY, accepted, needs_faces, validate
 from core.errors import InvalidInput
 from core.messages import Analytic
 
@@ -27,6 +27,23 @@ def test_defaults_are_filled_in_at_every_level() -> None:
     assert whole.parameters["rate"] == {"period": 2, "unit": "second"}
     assert whole.parameters["probe_count"] == 3
     assert validate(Analytic("people_count", {"roi": None})).parameters["roi"] is None
+
+
+def test_what_an_older_version_let_stand_is_no_reason_to_refuse_what_it_accepted() -> None:
+    stored = Analytic(
+        "people_count",
+        {
+            "image_retain_policy": {"size": 640, "quality": 0.5},
+            "event_policy": {"trigger": "end", "interval": 100_000, "x": 1},
+            "roi": {"width": 10, "height": 5},
+        },
+    )
+    with pytest.raises(InvalidInput):
+        validate(stored)
+    asked = Analytic("people_count", {"image_retain_policy": {"quality": 0.5}, "roi": stored.parameters["roi"]})
+    assert accepted(stored) == validate(asked)
+    with pytest.raises(InvalidInput, match="labls"):
+        accepted(Analytic("object_detection", {"labls": ["car"]}))
 
 
 def test_a_default_is_nobodys_to_change() -> None:

@@ -364,6 +364,7 @@ def test_a_second_pipeline_of_one_analytic_is_refused(client: testing.TestClient
         ({"thresh": 1}, "Additional properties"),
         ({"roi": {"width": 5}}, "roi"),
         ({"people_count_threshold": 1, "people_count__lte": 1}, "people_count_threshold may not stand beside"),
+        ({"event_policy": {"x": "y" * 300_000}}, "it has"),
         ({"event_policy": {"triger": "end"}}, "event_policy: Additional properties"),
         ({"image_retain_policy": {"size": 640}}, "image_retain_policy: Additional properties"),
     ],

@@ -44,7 +44,8 @@ def main() -> int:
         return 0
     try:
         if chosen.report is not None:
-            report.write(chosen.report, report.section(store.records(chosen.out), [each.name for each in ALL]))
+            names = [each.name for each in ALL]
+            report.write(chosen.report, report.section(store.records(chosen.out), names, report.on(chosen.report)))
             return 0
         return _measure([each for each in ALL if not chosen.only or each.name in chosen.only], chosen)
     except Failed as error:

@@ -14,14 +14,23 @@ from benchmarks.store import Measured, Record, newest
 from benchmarks.tables import by_process, number
 
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
+GOALS = "### What is wanted, and what is reached"
+GOALS_HEAD = (
+    GOALS,
+    "",
+    "| benchmark | what | figure | ratio | wanted | measured |",
+    "|---|---|---:|---:|---:|---|",
+)
+_ABOUT = re.compile(r"^### (?P<name>[a-z]+)\n.*?(?=^### |\Z)", re.DOTALL | re.MULTILINE)
 
 
-def section(runs: Sequence[Record], order: Sequence[str]) -> str:
+def section(runs: Sequence[Record], order: Sequence[str], before: str = "") -> str:
     """The newest result of each benchmark, full ones before short ones.
 
     Args:
         runs: the newest first.
         order: of the benchmarks, by name.
+        before: the section as it stands: what no run is kept of stays.
     """
     found: dict[str, tuple[Record, Measured]] = {}
     for run, measured in chain(newest(runs, short=False), newest(runs, short=True)):
@@ -29,18 +38,31 @@ def section(runs: Sequence[Record], order: Sequence[str]) -> str:
     if not found:
         raise Failed("there is no result yet to write a report from: run `make bench`")
     shown = [found[name] for name in order if name in found]
-    machines = list(dict.fromkeys(_machine(run.machine) for run, _ in shown))
+    staying = {each["name"]: each[0].strip() for each in _ABOUT.finditer(before)}
+    machines = [f"Machine: {_machine(run.machine)}." for run, _ in shown]
+    if any(name not in found for name in staying):
+        machines += [line for line in before.splitlines() if line.startswith("Machine: ")]
     lines = [
         "`make bench` measures each side in turn (A B A B) in one run. Figures are the best round's; the ratio is the "
         "median of neighbouring rounds; the spread is (most - least) / median. CPU is of all processes that take part, "
         "for one item; memory is the peak of their proportional set size.",
         "",
-        *(f"Machine: {machine}." for machine in machines),
+        *dict.fromkeys(machines),
     ]
-    lines += ["", *_goals(shown)]
-    for run, measured in shown:
-        lines += ["", *_benchmark(run, measured)]
+    wanted = {name: _goals(*found[name]) if name in found else _goals_of(name, before) for name in order}
+    lines += ["", *GOALS_HEAD, *chain.from_iterable(wanted.values())]
+    for name in order:
+        if name in found:
+            lines += ["", *_benchmark(*found[name])]
+        elif name in staying:
+            lines += ["", staying[name]]
     return "\n".join(lines)
+
+
+def on(page: Path) -> str:
+    """The section that stands on the page; empty where there is none."""
+    _, _, rest = page.read_text().partition(f"{BEGIN}\n")
+    return rest.partition(END)[0]
 
 
 def write(page: Path, text: str) -> None:
@@ -51,26 +73,26 @@ def write(page: Path, text: str) -> None:
     page.write_text(made)
 
 
-def _goals(shown: Sequence[tuple[Record, Measured]]) -> list[str]:
-    """Every figure that something is wanted of, in one table."""
-    wanting = [(run, measured.name, row) for run, measured in shown for row in measured.rows if row.goal is not None]
+def _goals(run: Record, measured: Measured) -> list[str]:
+    """Every figure of a benchmark that something is wanted of, a line of one table."""
     return [
-        "### What is wanted, and what is reached",
-        "",
-        "| benchmark | what | figure | ratio | wanted | measured |",
-        "|---|---|---:|---:|---:|---|",
-        *(
-            _cells(
-                name,
-                row.name,
-                f"{number(row.value)} {row.unit}",
-                _ratio(row),
-                _wanted(row),
-                f"{run.date[:10]}{_form(run)}",
-            )
-            for run, name, row in wanting
-        ),
+        _cells(
+            measured.name,
+            row.name,
+            f"{number(row.value)} {row.unit}",
+            _ratio(row),
+            _wanted(row),
+            f"{run.date[:10]}{_form(run)}",
+        )
+        for row in measured.rows
+        if row.goal is not None
     ]
+
+
+def _goals_of(name: str, before: str) -> list[str]:
+    """Its lines in the table that stands."""
+    _, _, table = before.partition(GOALS)
+    return [line for line in table.partition("\n###")[0].splitlines() if line.startswith(f"| {name} |")]
 
 
 def _benchmark(run: Record, measured: Measured) -> list[str]:

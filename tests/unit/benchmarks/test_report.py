@@ -65,6 +65,19 @@ def test_the_short_form_stands_in_where_there_is_no_other() -> None:
     assert text.count("short form") == 1
 
 
+def test_what_no_run_is_kept_of_stays_as_it_is() -> None:
+    before = section([record("2026-01-01", measured("kafka", READ), measured("api", Row("list", 7.0, "r/s")))], ORDER)
+    text = section([record("2026-01-02", measured("api", Row("list", 8.0, "r/s")))], ORDER, before)
+    both = section(
+        [
+            record("2026-01-02", measured("api", Row("list", 8.0, "r/s"))),
+            record("2026-01-01", measured("kafka", READ), measured("api", Row("list", 7.0, "r/s"))),
+        ],
+        ORDER,
+    )
+    assert text == both
+
+
 def test_without_a_result_there_is_no_report() -> None:
     with pytest.raises(Failed, match="make bench"):
         section([], ORDER)

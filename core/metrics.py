@@ -104,6 +104,12 @@ DEFINITIONS = (
         ("stage",),
     ),
     Metric(
+        "sightline_analytics_left_out_total",
+        "counter",
+        "Analytics that a run goes on without: refused when it began, or a plugin that broke within it.",
+        ("analytic", "reason"),
+    ),
+    Metric(
         "sightline_run_transitions_refused_total",
         "counter",
         "Statuses of runs that contradict what is known, such as work after an end, by the states before and after.",

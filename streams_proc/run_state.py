@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from core import log
+from core import log, metrics
 from core.errors import BadMessage, GapError, InvalidInput
 from core.ids import Seq, TrackId, ViewId, media_key
 from core.messages import Analytic as Asked
@@ -139,6 +139,7 @@ class RunState:
         try:
             self.slots.append(Slot.of(subject, asked, settings.min_score, self.rate, later=later))
         except InvalidInput as error:
+            metrics.counter("sightline_analytics_left_out_total").labels(asked.name, "refused").inc()
             _log.error("analytic_refused", stream=str(who.stream_id), analytic=asked.name, reason=str(error))
 
     def _turn(self, now: Moment) -> list[Event]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, get_args
 from uuid import UUID
 
-from core import log
+from core import log, metrics
 from core.bounds import check
 from core.ids import EventId
 from core.messages import Event, encode_json
@@ -102,6 +102,7 @@ class Guarded:
 
     def _break(self, error: Exception) -> None:
         self._analytic = None
+        metrics.counter("sightline_analytics_left_out_total").labels(self._name, "broken").inc()
         _log.error(
             "plugin_broken",
             analytic=self._name,

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from core import analytics as declared
+from core import metrics
 from core.analytics import BUILT_IN, OBJECT_DETECTION, Declaration, Registry
 from core.analytics.schema import object_of
 from core.errors import InvalidInput
@@ -273,8 +274,11 @@ def guarded(does: str) -> Guarded:
 )
 def test_what_a_plugin_does_wrong_ends_what_it_had_open_and_nothing_else(does: str) -> None:
     made = guarded(does)
+    left_out = metrics.counter("sightline_analytics_left_out_total").labels("odd", "broken")._value
+    before = left_out.get()
     (began,) = made.see(scene(0)).events
     (ended,) = made.see(scene(1)).events
+    assert left_out.get() == before + 1
     assert (ended.event_id, ended.phase, ended.end_seq) == (began.event_id, "end", 1)
     for _ in range(2):
         made = unpickled(pickled(made))

@@ -41,12 +41,21 @@ async def table(resp: falcon.asgi.Response, pool: Pool, pieces: Iterator[bytes],
 
 
 async def page(
-    resp: falcon.asgi.Response, pool: Pool, found: StreamsPage | LedgerPage, schema: Any, media: str
+    resp: falcon.asgi.Response,
+    pool: Pool,
+    found: StreamsPage | LedgerPage,
+    schema: Any,
+    media: str,
+    encoded: bytes | None = None,
 ) -> None:
-    """Answer with a page as JSON, or with its items as a table whose next cursor is in a header."""
+    """Answer with a page as JSON, or with its items as a table whose next cursor is in a header.
+
+    Args:
+        encoded: the page as JSON, where that has been made already.
+    """
     resp.set_header("Vary", "Accept")
     if media == JSON:
-        json(resp, found)
+        json(resp, found if encoded is None else msgspec.Raw(encoded))
         return
     if found.next_cursor is not None:
         resp.set_header("Next-Cursor", found.next_cursor)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 
 from query_api.refusals import Misdirected, NotAllowed
@@ -83,6 +84,7 @@ def name_of(authority: str) -> str:
     return "" if found is None else (found["six"] or found["name"]).removesuffix(".").lower()
 
 
+@lru_cache(maxsize=256)
 def is_loopback(name: str) -> bool:
     """Whether a host's name or address is this machine's own, whatever a resolver says."""
     if name == "localhost":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import falcon.asgi
+import msgspec
 
 from core.settings import Settings
 from query_api import answers, tables
@@ -16,7 +17,7 @@ from query_api.resources.analysis import asker_of
 from query_api.routes.route import TABLES
 from query_api.services.streams import Streams
 from query_api.services.submissions import Submissions
-from query_api.types.query import StreamRequest, StreamsParams
+from query_api.types.query import StreamRequest, StreamsPage, StreamsParams
 
 
 class StreamsResource:
@@ -32,8 +33,8 @@ class StreamsResource:
         """Some streams."""
         media = choose(req, TABLES)
         params = params_of(req, StreamsParams)
-        page = await self._pool.share(self._streams.page, params, page_limit(params.limit, self._settings))
-        await answers.page(resp, self._pool, page, tables.STREAMS, media)
+        page, encoded = await self._pool.share(self._page, params, page_limit(params.limit, self._settings))
+        await answers.page(resp, self._pool, page, tables.STREAMS, media, encoded)
 
     async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Watch a camera, a URL or a file."""
@@ -42,6 +43,11 @@ class StreamsResource:
         item = await self._pool.run(self._streams.create, spec)
         resp.set_header("Location", f"{asker.base}/query/v1/streams/{item.stream_id}")
         answers.json(resp, item, 201)
+
+    def _page(self, params: StreamsParams, limit: int) -> tuple[StreamsPage, bytes]:
+        """A page, and its JSON: once for all whom it is told. Blocking."""
+        page = self._streams.page(params, limit)
+        return page, msgspec.json.encode(page)
 
 
 class StreamResource:

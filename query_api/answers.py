@@ -46,6 +46,7 @@ async def page(
     found: StreamsPage | LedgerPage,
     schema: Any,
     media: str,
+    *,
     encoded: bytes | None = None,
 ) -> None:
     """Answer with a page as JSON, or with its items as a table whose next cursor is in a header.

@@ -34,7 +34,7 @@ class StreamsResource:
         media = choose(req, TABLES)
         params = params_of(req, StreamsParams)
         page, encoded = await self._pool.share(self._page, params, page_limit(params.limit, self._settings))
-        await answers.page(resp, self._pool, page, tables.STREAMS, media, encoded)
+        await answers.page(resp, self._pool, page, tables.STREAMS, media, encoded=encoded)
 
     async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Watch a camera, a URL or a file."""

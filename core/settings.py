@@ -84,6 +84,7 @@ class LanceDb(Section):
     uri: str = Field("", description="folder or object-store URI; empty: a folder of data_dir")
     index_after_rows: Count = Field(20_000, description="rows from which a vector index is built")
     keep_versions_s: Seconds = 600.0
+    cache_mb: Count = Field(1024, description="of indices, that a process keeps in memory")
 
 
 class Control(Section):

@@ -38,6 +38,9 @@ PROBES = 10
 for."""
 REFINE = 5
 """How many times as many candidates are compared exactly; without it recall falls to a half."""
+METADATA_MB = 64
+"""Of versions, files and fragments, that a process keeps in memory. Each write makes a version, which is never asked
+for again once the next is there: with the library's own gigabyte a sink grows for days."""
 TRIES = 5
 AT_ONCE = timedelta(milliseconds=1)
 MAX_LIMIT = 10_000
@@ -103,8 +106,9 @@ class LanceTables:
         """The database of ``lancedb.uri``; reads see other processes' writes at once."""
         if folder is not None and not folder.is_dir():  # LanceDB would make it again, empty
             raise _gone(f"the folder {folder}")
+        session = lancedb.Session(settings.lancedb.cache_mb * 1024**2, METADATA_MB * 1024**2)
         with _errors():
-            database = lancedb.connect(settings.lancedb_uri, read_consistency_interval=timedelta(0))
+            database = lancedb.connect(settings.lancedb_uri, read_consistency_interval=timedelta(0), session=session)
         return cls(
             database,
             index_after_rows=settings.lancedb.index_after_rows,

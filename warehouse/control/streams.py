@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Literal
 from uuid import UUID
 
@@ -326,7 +326,8 @@ def _definition(spec: StreamSpec) -> bytes:
 
 def _filtered(statement: Select[Any], filter_: StreamFilter) -> Select[Any]:
     s = STREAMS.c
-    asked = (  # only those are built: all of them cost as much as the query
+    # only those are built: all of them cost as much as the query
+    asked: tuple[tuple[Any, Callable[[Any], ColumnElement[bool]]], ...] = (
         (filter_.task, s.task.__eq__),
         (filter_.ephemeral, s.ephemeral.__eq__),
         (filter_.account_id, s.account_id.__eq__),
@@ -344,5 +345,4 @@ def _filtered(statement: Select[Any], filter_: StreamFilter) -> Select[Any]:
         (filter_.sources or None, s.source.in_),
         (filter_.event_source_groups or None, s.event_source_group.in_),
     )
-    conditions: Iterator[ColumnElement[bool]] = (to(value) for value, to in asked if value is not None)
-    return statement.where(*conditions)
+    return statement.where(*(condition(value) for value, condition in asked if value is not None))

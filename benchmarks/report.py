@@ -38,7 +38,7 @@ def section(runs: Sequence[Record], order: Sequence[str], before: str = "") -> s
     if not found:
         raise Failed("there is no result yet to write a report from: run `make bench`")
     shown = [found[name] for name in order if name in found]
-    staying = {each["name"]: each[0].strip() for each in _ABOUT.finditer(before)}
+    staying = {each["name"]: each[0].strip() for each in _ABOUT.finditer(before) if each["name"] in order}
     machines = [f"Machine: {_machine(run.machine)}." for run, _ in shown]
     if any(name not in found for name in staying):
         machines += [line for line in before.splitlines() if line.startswith("Machine: ")]

@@ -15,19 +15,10 @@ T = TypeVar("T")
 _END = object()
 
 
-SLOW_S = 1.0
-"""A shared call that has run for so long is waited for by nobody more: whoever asks then begins another."""
-
-
 @dataclass(slots=True)
 class _Turn:
-    """A shared call that runs since `begun_s` of the loop's clock.
+    """A shared call that runs; `next` is the answer of the one that follows it, where somebody waits for that."""
 
-    Attributes:
-        next: the answer of the call that follows it, where somebody waits for that.
-    """
-
-    begun_s: float
     next: asyncio.Future[Any] | None = None
 
 
@@ -58,13 +49,13 @@ class Pool:
         he asked.
         """
         key = (call, args, tuple(sorted(kwargs.items())))
-        loop = asyncio.get_running_loop()
         turn = self._shared.get(key)
-        answer = loop.create_future() if turn is None or turn.next is None else turn.next
-        if turn is None or loop.time() - turn.begun_s > SLOW_S:
+        if turn is None:
+            turn = self._shared[key] = _Turn()
+            answer = asyncio.get_running_loop().create_future()
             self._begin_shared(key, answer, lambda: call(*args, **kwargs))
         else:
-            turn.next = answer
+            answer = turn.next = turn.next or asyncio.get_running_loop().create_future()
         shared: T = await self._answer(answer)
         return shared
 
@@ -75,32 +66,28 @@ class Pool:
             raise Busy(f"no answer from the stores within {self._timeout_s:g} s") from error
 
     def _begin_shared(self, key: Hashable, answer: asyncio.Future[Any], call: Callable[[], Any]) -> None:
-        turn = self._shared[key] = _Turn(asyncio.get_running_loop().time())
-
         def done(running: asyncio.Future[Any]) -> None:
             if running.cancelled():
                 answer.cancel()
             elif (error := running.exception()) is not None:
-                fail(error)
+                answer.set_exception(error)
             else:
                 answer.set_result(running.result())
             go_on()
 
-        def fail(error: BaseException) -> None:
-            answer.set_exception(error)
-            answer.exception()  # heard, whether anybody still waits or not
-
         def go_on() -> None:
-            if self._shared.get(key) is not turn:  # it was too slow for somebody, who took over
-                return
-            del self._shared[key]
-            if turn.next is not None:
-                self._begin_shared(key, turn.next, call)
+            if not answer.cancelled():
+                answer.exception()  # heard, whether anybody still waits or not
+            following, self._shared[key].next = self._shared[key].next, None
+            if following is None:
+                del self._shared[key]
+            else:
+                self._begin_shared(key, following, call)
 
         try:
             self.begin(call).add_done_callback(done)
         except Exception as error:  # without room, or without a thread: nobody may wait for it for ever
-            fail(error)
+            answer.set_exception(error)
             go_on()
 
     def begin(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:

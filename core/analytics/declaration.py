@@ -129,8 +129,9 @@ class Declaration:
 
 
 def _known(schema: Any, value: Any) -> Any:
-    closed = isinstance(schema, Mapping) and schema.get("additionalProperties") is False
-    if not closed or not isinstance(value, dict):
+    if not isinstance(schema, Mapping) or not isinstance(value, dict):
+        return value
+    if schema.get("additionalProperties") is not False or "patternProperties" in schema:
         return value
     properties = schema.get("properties", {})
     return {name: _known(properties[name], inner) for name, inner in value.items() if name in properties}

@@ -19,6 +19,9 @@ from core.errors import Conflict, FatalError, SetupError, SightlineError, StoreU
 
 BUSY_S = 30
 WRITE = "sightline_write"
+DEAD_AFTER = {"connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+DEAD_AFTER_MS = 10_000
+"""A server that does not even acknowledge for so long is gone: whoever waits for its answer holds up others."""
 PASSING = ("OperationalError", "InterfaceError", "InternalError")
 
 
@@ -34,7 +37,8 @@ def open_engine(address: str) -> Engine:
         return engine
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
-    return create_engine(url, pool_size=8, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    gone = {**DEAD_AFTER, "tcp_user_timeout": DEAD_AFTER_MS}
+    return create_engine(url, pool_size=8, pool_pre_ping=True, connect_args=gone)
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

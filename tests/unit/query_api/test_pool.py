@@ -7,7 +7,6 @@ import threading
 
 import pytest
 
-from query_api import pool as module
 from query_api.pool import Pool
 from query_api.refusals import Busy
 
@@ -57,12 +56,12 @@ class Store:
 
     def __init__(self) -> None:
         self.asked = 0
-        self.begun, self.again, self.let = threading.Event(), threading.Event(), threading.Event()
+        self.begun, self.let = threading.Event(), threading.Event()
 
     def look(self, _: str) -> int:
         self.asked += 1
         state = self.asked
-        (self.again if state > 1 else self.begun).set()
+        self.begun.set()
         self.let.wait(10)
         if state == 3:
             raise ZeroDivisionError
@@ -99,25 +98,6 @@ def test_a_shared_call_without_room_is_refused_and_leaves_nothing_behind() -> No
         store.let.set()
         assert await running == 1
         assert await pool.share(store.look, "b") == 2
-        pool.close()
-
-    asyncio.run(run())
-
-
-def test_who_asks_while_a_shared_call_hangs_begins_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SLOW_S", 0.05)
-
-    async def run() -> None:
-        pool, store = Pool(2, 2, 10), Store()
-        hung = asyncio.create_task(pool.share(store.look, "a"))
-        assert await pool.run(store.begun.wait, 10)
-        follower = asyncio.create_task(pool.share(store.look, "a"))
-        await asyncio.sleep(0.1)
-        third = asyncio.create_task(pool.share(store.look, "a"))
-        assert await asyncio.to_thread(store.again.wait, 10)
-        store.let.set()
-        assert await asyncio.gather(hung, follower, third) == [1, 2, 2]
-        assert await pool.share(len, ()) == 0
         pool.close()
 
     asyncio.run(run())

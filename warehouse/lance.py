@@ -38,7 +38,7 @@ PROBES = 10
 for."""
 REFINE = 5
 """How many times as many candidates are compared exactly; without it recall falls to a half."""
-METADATA_MB = 64
+METADATA_MB = 32
 """Of versions, files and fragments, that a process keeps in memory. Each write makes a version, which is never asked
 for again once the next is there: with the library's own gigabyte a sink grows for days."""
 TRIES = 5

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, Message, TopicPartition
 
@@ -179,10 +180,16 @@ def members(kafka: Kafka, group: str) -> int:
 
 
 def commit(kafka: Kafka, group: str, topic: str, offsets: Mapping[int, int]) -> None:
-    """Commit for a group that has no members."""
+    """Commit for a group that has no members; a broker that has just begun refuses it for a while."""
     client = admin(kafka)
     places = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
-    for future in client.alter_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(kafka.prefix + group, places)]
-    ).values():
-        assert [place.error for place in future.result(30).topic_partitions if place.error is not None] == []
+    asked = [ConsumerGroupTopicPartitions(kafka.prefix + group, places)]
+
+    def refused() -> list[Any]:
+        (future,) = client.alter_consumer_group_offsets(asked).values()
+        return [place.error for place in future.result(30).topic_partitions if place.error is not None]
+
+    until = time.monotonic() + 30
+    while errors := refused():
+        assert time.monotonic() < until, errors
+        time.sleep(0.2)

@@ -46,8 +46,9 @@ def test_every_frame_of_a_camera_that_drops_and_stands_still_is_accounted_for_in
                 camera.tell("drop")
                 client.wait(lambda least=drops: len(shown()["errors"]) >= least, "the loss is noticed")  # type: ignore[misc]
                 client.wait(lambda: shown()["state"] == "in_progress", "it is connected to again")
+            told = len(shown()["errors"])
             camera.tell("stall")
-            client.wait(lambda: "sent nothing" in shown()["errors"][-1]["reason"], "its silence is noticed")
+            client.wait(lambda: len(shown()["errors"]) > told, "its silence is noticed")
             read = client.ledger(stream)["read"]
             camera.tell("show 1")  # another clip, of another size
             camera.tell("go")

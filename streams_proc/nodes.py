@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -104,6 +105,9 @@ class KafkaNodes:
     """Reads the settings' broker, as no group's member."""
 
     def __init__(self, kafka: Kafka) -> None:
+        # a client that is closed while it asks leaves the thread that asks waiting for ever
+        self._asking = threading.Lock()
+        self._closed = False
         self._client = clients.consumer(kafka, "nodes", "nodes")
         self._topic = Topics.of(kafka).nodes
         self._client.assign([TopicPartition(self._topic, p, OFFSET_BEGINNING) for p in range(kafka.partitions)])
@@ -117,13 +121,18 @@ class KafkaNodes:
         return [Heard(m.key(), m.value(), m.timestamp()[1]) for m in messages if m.error() is None]
 
     def answers(self) -> bool:
-        """Whether the broker answers within five seconds."""
-        try:
-            self._client.get_watermark_offsets(TopicPartition(self._topic, 0), timeout=5.0)
-        except KafkaException:
-            return False
-        return True
+        """Whether the broker answers within five seconds; it does not once this is closed. Thread-safe."""
+        with self._asking:
+            if self._closed:
+                return False
+            try:
+                self._client.get_watermark_offsets(TopicPartition(self._topic, 0), timeout=5.0)
+            except KafkaException:
+                return False
+            return True
 
     def close(self) -> None:
-        """Leave the broker."""
-        self._client.close()
+        """Leave the broker, once a question that is under way is answered."""
+        with self._asking:
+            self._closed = True
+            self._client.close()

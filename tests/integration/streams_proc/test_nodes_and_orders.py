@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from core.messages import NodeStatus, Orders, decode_node, encode_json
 from core.orders import KEY
 from core.settings import ClickHouse, Control, Kafka, Settings
 from core.topics import Topics
+from streams_proc.nodes import KafkaNodes
 from tests.integration.streams_proc.processes import feed, follow, wait_for, workers
 from tests.integration.streams_proc.test_stores import variables
 from warehouse.control.store import ControlStore
@@ -90,3 +92,21 @@ def test_an_order_is_read_by_its_key_alone(kafka: Kafka, settings: Settings, tmp
         feed(kafka, Topics.of(kafka).nodes, [(b"another", encode_json(Orders(9))), (KEY, b"{")])
         worker.until("an order cannot be read")
         assert worker.end() == 0
+
+
+def test_a_reader_that_is_closed_while_it_is_asked_lets_nobody_wait(kafka: Kafka) -> None:
+    """Without care four of six waited for ever, and `control` with them."""
+    for n in range(8):
+        nodes = KafkaNodes(kafka)
+        wait_for(nodes.answers, "the broker's answer")
+
+        def ask(nodes: KafkaNodes = nodes) -> None:
+            while nodes.answers():
+                pass
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        time.sleep(0.02 + 0.003 * n)
+        nodes.close()
+        asking.join(10)
+        assert not asking.is_alive()

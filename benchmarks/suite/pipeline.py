@@ -21,7 +21,7 @@ WANTED = {
     "centernet-512": {"float": 0.90, "bfloat16": 0.80},
     "centernet-256": {"float": 0.70, "bfloat16": 0.60},
 }
-POLL_S = 0.5
+POLL_S = 0.2
 PATIENCE_S = 900.0
 FIRST, LAST = 0.1, 0.9
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
-from confluent_kafka import ConsumerGroupState, TopicPartition
+from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException, TopicPartition
 
 from benchmarks import clips
 from benchmarks.bench import Bench, Benchmark, Failed
@@ -29,6 +29,12 @@ from tests.conftest import ROOT
 STREAMS = 16
 SERVICE_MS = (5, 40)
 PATIENCE_S = 180.0
+NO_COORDINATOR = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
+"""What a broker that has just begun says of a group."""
 
 
 def run(bench: Bench) -> Sequence[Row]:
@@ -128,7 +134,12 @@ def _joined(kafka: Kafka) -> int:
     """Workers that hold partitions of the frames, once the group has settled."""
     client = admin(kafka)  # kept until it has answered
     (future,) = client.describe_consumer_groups([kafka.prefix + "detect"]).values()
-    group = future.result(10.0)
+    try:
+        group = future.result(10.0)
+    except KafkaException as error:
+        if error.args[0].code() not in NO_COORDINATOR:
+            raise
+        return 0
     if group.state != ConsumerGroupState.STABLE:
         return 0
     topic = Topics.of(kafka).frames_batch

@@ -73,7 +73,7 @@ missing_packages() {
     command -v chromium >/dev/null || echo chromium
     command -v kcat >/dev/null || echo kcat
     ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || echo libfaketime
-    command -v cc >/dev/null || echo gcc libc6-dev
+    command -v cc >/dev/null || printf '%s\n' gcc libc6-dev  # one a line
     command -v runuser >/dev/null || echo util-linux
     # a camera of GStreamer, and a web server for segments: tests/fixtures_cameras.py
     ls /usr/lib/*/girepository-1.0/GstRtspServer-1.0.typelib >/dev/null 2>&1 || echo gir1.2-gst-rtsp-server-1.0

@@ -142,9 +142,10 @@ def prepared(folder: Path) -> tuple[Settings, dict[str, str]]:
 
 
 @contextmanager
-def stack(folder: Path) -> Iterator[Stack]:
-    """The one-machine stack, up. Raises Failed."""
+def stack(folder: Path, more: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """The one-machine stack, up, with `more` variables. Raises Failed."""
     settings, env = prepared(folder)
+    env |= more or {}
     command(env, "up")
     with closing(QueryService(f"http://127.0.0.1:{settings.query.port}")) as service:
         yield Stack(settings, env, service)

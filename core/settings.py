@@ -175,7 +175,7 @@ class Ingest(Section):
 class Detect(Section):
     """Batching frames to the detector."""
 
-    batch: Count = 4
+    batch: Count = Field(8, description="frames of one request; best what the model server runs at once")
     in_flight: Annotated[int, Field(ge=2)] = 3
     linger_ms: Annotated[float, Field(ge=0)] = 10.0
 

@@ -33,7 +33,7 @@ class Batching:
         allowed_batch_sizes: sizes a batch is padded up to; empty: no padding.
     """
 
-    max_batch_size: int = 4
+    max_batch_size: int = 8
     batch_timeout_micros: int = 1000
     max_enqueued_batches: int = 32
     num_batch_threads: int = 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,11 +29,14 @@ STREAM_COLUMNS = (
     STREAMS.c.node_num,
 )
 RUN_COLUMNS = tuple(RUNS.c)
-_spec = msgspec.json.Decoder(StreamSpec)
-counts_of = msgspec.json.Decoder(IngestCounts).decode
+KNOWN = 2048
+"""Texts whose values are remembered: a list that is looked at again and again is mostly the same. Nobody changes
+a message."""
+_spec_of = lru_cache(KNOWN)(msgspec.json.Decoder(StreamSpec).decode)
+counts_of = lru_cache(KNOWN)(msgspec.json.Decoder(IngestCounts).decode)
 positions_of = msgspec.json.Decoder(tuple[int, ...]).decode
-_video = msgspec.json.Decoder(VideoInfo)
-_problems = msgspec.json.Decoder(tuple[StreamProblem, ...])
+_video_of = lru_cache(KNOWN)(msgspec.json.Decoder(VideoInfo).decode)
+_problems_of = lru_cache(KNOWN)(msgspec.json.Decoder(tuple[StreamProblem, ...]).decode)
 _object = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -82,8 +86,8 @@ def run_row(row: Sequence[Any]) -> RunRow:
         ended_ms=ended,
         host=host,
         counts=counts_of(counts),
-        video=None if video is None else _video.decode(video),
-        problems=_problems.decode(problems),
+        video=None if video is None else _video_of(video),
+        problems=_problems_of(problems),
         error=error,
         total_frames=total,
         last_media_s=last,
@@ -102,7 +106,7 @@ def stream_row(row: Sequence[Any]) -> StreamRow:
     return StreamRow(
         stream_id=StreamId(stream_id),
         engine_id=engine_id,
-        spec=_spec.decode(spec),
+        spec=_spec_of(spec),
         extra=_object.decode(extra),
         created_ms=created,
         updated_ms=updated,

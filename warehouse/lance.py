@@ -134,7 +134,7 @@ class LanceTables:
             if table is None:
                 table = self._database.create_table(keyspace, schema=_schema(min(dimensions)), exist_ok=True)
                 self._seen.add(keyspace)
-        expected = _dimension(table)
+        expected = _dimension(table.schema)
         for wrong in dimensions - {expected}:
             raise ConfigError(
                 f"keyspace {keyspace} holds embeddings of {expected} dimensions and the model gives {wrong}: "
@@ -163,11 +163,15 @@ class LanceTables:
             table = self._table(keyspace)
         if table is None or (stream_ids is not None and not stream_ids):
             return []
-        if len(query) != _dimension(table):
+        with _errors():
+            schema = table.schema  # LanceDB's library makes it anew each time, of the table's newest version
+        if len(query) != _dimension(schema):
             raise InvalidInput(
-                f"keyspace {keyspace} has {_dimension(table)} dimensions, the vector {len(query)}", "vector"
+                f"keyspace {keyspace} has {_dimension(schema)} dimensions, the vector {len(query)}", "vector"
             )
-        found = _again(lambda: _nearest_views(table, query, limit, where))
+        # a table of an older version has the separate columns alone
+        told = (_WHOLE,) if _WHOLE in schema.names else SEPARATE
+        found = _again(lambda: _nearest_views(table, query, limit, where, told))
         return [n for n in found if threshold is None or n.similarity >= threshold]
 
     def count(self, keyspace: Keyspace, stream: StreamId | None = None) -> int:
@@ -264,8 +268,8 @@ def _schema(dimension: int) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _dimension(table: Any) -> int:
-    return int(table.schema.field("vector").type.list_size)
+def _dimension(schema: pa.Schema) -> int:
+    return int(schema.field("vector").type.list_size)
 
 
 def _arrow(rows: Sequence[tuple[FrameTracks, View]], dimension: int) -> pa.Table:
@@ -351,13 +355,13 @@ def _make_single(table: Any, rows: pa.Table) -> None:
     raise StoreUnavailable(f"LanceDB: others keep writing the same {len(ids)} views")
 
 
-def _nearest_views(table: Any, query: Any, limit: int, where: str) -> list[Neighbour]:
+def _nearest_views(table: Any, query: Any, limit: int, where: str, told: Sequence[str]) -> list[Neighbour]:
     """The nearest, each view once; more is asked for only while rows are double."""
     asked = limit
     while True:
-        found = _nearest(table, query, asked, where)
+        found = _nearest(table, query, asked, where, told)
         if found.num_rows < asked:
-            found = _nearest(table, query, asked, where, everywhere=True)
+            found = _nearest(table, query, asked, where, told, everywhere=True)
         views: dict[ViewId, Neighbour] = {}
         for neighbour in _neighbours(found):
             views.setdefault(neighbour.view_id, neighbour)
@@ -366,9 +370,9 @@ def _nearest_views(table: Any, query: Any, limit: int, where: str) -> list[Neigh
         asked *= 2
 
 
-def _nearest(table: Any, query: Any, limit: int, where: str, *, everywhere: bool = False) -> pa.Table:
-    # a table of an older version has the separate columns alone
-    told = (_WHOLE,) if _WHOLE in table.schema.names else SEPARATE
+def _nearest(
+    table: Any, query: Any, limit: int, where: str, told: Sequence[str], *, everywhere: bool = False
+) -> pa.Table:
     search = (
         table.search(query, vector_column_name="vector")
         .distance_type("cosine")

@@ -197,7 +197,7 @@ class Sink(Section):
     """Writing to the stores."""
 
     batch_rows: Count = 10_000
-    batch_s: Seconds = Field(1.0, description="how long rows are gathered before they are written")
+    batch_s: Seconds = Field(2.0, description="how long rows are gathered before they are written")
 
 
 class DeadLetters(Section):

@@ -19,6 +19,9 @@ from streams_proc.snapshots import Snapshot, newest
 from streams_proc.stage import TopicPartition
 
 TIMEOUT_S = 10.0
+FETCH_WAIT_MS = 10
+"""How long the broker waits for records before it says that there are no more: half a second by default, which a
+partition's first record would wait for."""
 
 
 class Origin(Protocol):
@@ -38,7 +41,7 @@ class KafkaOrigin:
 
     def __init__(self, kafka: Kafka, group: str) -> None:
         self._connect: Callable[[], Consumer] = lambda: consumer(
-            kafka, f"{group}-origin", group, **{"enable.partition.eof": True}
+            kafka, f"{group}-origin", group, **{"enable.partition.eof": True, "fetch.wait.max.ms": FETCH_WAIT_MS}
         )
 
     def start(self, tp: TopicPartition) -> tuple[int | None, int]:

@@ -608,6 +608,7 @@ frames_encoder = msgspec.msgpack.Encoder()
 json_encoder = msgspec.json.Encoder()
 _frames_decoder: msgspec.msgpack.Decoder[FramesMessage] = msgspec.msgpack.Decoder(FramesMessage)
 _spec_decoder: msgspec.json.Decoder[StreamSpec] = msgspec.json.Decoder(StreamSpec)
+_RUN_END, _EPHEMERAL = b'{"message":"run_end"', b'"ephemeral":true'
 _detections_decoder: msgspec.json.Decoder[DetectionsMessage] = msgspec.json.Decoder(DetectionsMessage)
 _tracks_decoder: msgspec.json.Decoder[TracksMessage] = msgspec.json.Decoder(TracksMessage)
 _events_decoder: msgspec.json.Decoder[EventsMessage] = msgspec.json.Decoder(EventsMessage)
@@ -628,6 +629,11 @@ def encode_frame(message: FramesMessage) -> bytes:
 def encode_json(message: msgspec.Struct) -> bytes:
     """JSON bytes of a record of any other topic."""
     return json_encoder.encode(message)
+
+
+def closes_run(value: bytes | None) -> bool:
+    """Whether JSON bytes of `encode_json` are the `RunEnd` of a run that is kept; looks, and decodes nothing."""
+    return value is not None and value.startswith(_RUN_END) and _EPHEMERAL not in value
 
 
 def decode_frames(value: bytes | None) -> FramesMessage:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from core import log
 from core.errors import ConfigError
+from core.messages import closes_run
 from core.orders import Obeying
 from core.settings import Settings, load
 from core.topics import Topics, letter_bytes
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 Process = Callable[[Settings, asyncio.Event, str | None], Awaitable[None]]
 MOST_RECORDS = 5000
-LINGER_S = 0.1
+GULP_S = 0.25
+"""How long a sink's broker gathers records before it answers."""
 MOST_TOLD = 16_384
 """Records whose callbacks may be unfinished at once."""
 
@@ -247,9 +249,17 @@ async def notify(settings: Settings, stopping: asyncio.Event, instance: str | No
 
 
 def _sink(settings: Settings, name: str, topics: tuple[str, ...], handler: Handler) -> StatelessStage:
-    """One call at a time, with what the broker has gathered: one answer is delivered within `LINGER_S`."""
-    batch = min(settings.sink.batch_rows, MOST_RECORDS)
-    return StatelessStage(name, topics, handler, batch, linger_s=LINGER_S, gulp_s=settings.sink.batch_s, in_flight=1)
+    """One call at a time, with what was gathered; a run's end is not kept waiting, for a task is done with it."""
+    batch, gather_s = min(settings.sink.batch_rows, MOST_RECORDS), settings.sink.batch_s
+    return StatelessStage(
+        name,
+        topics,
+        handler,
+        batch,
+        linger_s=gather_s,
+        gulp_s=min(gather_s, GULP_S),
+        closes=lambda record: closes_run(record.value),
+    )
 
 
 PROCESSES: Mapping[str, Process] = {

@@ -31,6 +31,11 @@ class Pressure:
         self._held: dict[str, int] = defaultdict(int)
         self._paused: dict[str, set[TopicPartition]] = defaultdict(set)
 
+    @property
+    def holding(self) -> bool:
+        """Whether a partition is not fetched from, until something that waits is taken."""
+        return any(self._paused.values())
+
     def add(self, record: Record) -> None:
         """A record waits."""
         self._held[record.topic] += record.size

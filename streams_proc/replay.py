@@ -11,10 +11,12 @@ from core import log
 from core.errors import BrokerUnavailable
 from core.kafka import admin, producer
 from core.settings import Kafka
+from streams_proc.host import SESSION_S
 from streams_proc.origin import KafkaOrigin
 
 TIMEOUT_S = 20.0
-MARGIN_S = 5.0
+PATIENCE_S = 3 * SESSION_S
+"""A worker that has just ended stays a member for a session, and one that ended while it joined for a rebalance more."""
 AGAIN_S = 0.5
 _log = log.get(__name__)
 
@@ -33,7 +35,7 @@ def replay(kafka: Kafka, stage: str, snapshots: str | None) -> None:
     group = kafka.prefix + stage
     client = admin(kafka)  # kept: its answers never come once it is collected
     try:
-        _delete(client, group, kafka.session_ms / 1000 + MARGIN_S)
+        _delete(client, group)
     except KafkaException as error:
         if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
             raise BrokerUnavailable(f"group {group} cannot be forgotten; is the stage stopped? {error}") from error
@@ -42,9 +44,9 @@ def replay(kafka: Kafka, stage: str, snapshots: str | None) -> None:
     _log.info("begins again with the first record that is kept", stage=stage)
 
 
-def _delete(client: AdminClient, group: str, patience_s: float) -> None:
-    """Delete a group; a worker that has just ended is its member until the session is over. Raises KafkaException."""
-    until = time.monotonic() + patience_s
+def _delete(client: AdminClient, group: str) -> None:
+    """Delete a group, once its last members are gone. Raises KafkaException."""
+    until = time.monotonic() + PATIENCE_S
     while True:
         try:
             for future in client.delete_consumer_groups([group]).values():

@@ -116,6 +116,7 @@ class StatelessStage:
         gulp_s: how long the broker gathers records before it answers.
         apart: each topic has calls of its own, `in_flight` of them, so that none waits behind another's; while a
             topic has records, calls about those named after it hold one record each. Ordered stages only.
+        closes: whether a record is one that a call does not wait for others with, however long `linger_s` is.
     """
 
     name: str
@@ -127,6 +128,7 @@ class StatelessStage:
     ordered: bool = True
     gulp_s: float = 0.0
     apart: bool = False
+    closes: Callable[[Record], bool] = lambda record: False
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no line does."""

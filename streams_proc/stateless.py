@@ -59,7 +59,7 @@ class StatelessLine:
         self._stage = stage
         self._means = means
         together = [(topic,) for topic in stage.topics] if stage.apart else [stage.topics]
-        self._courses = [Course(Gather(pressure), asyncio.Semaphore(stage.in_flight)) for _ in together]
+        self._courses = [Course(Gather(pressure, stage.closes), asyncio.Semaphore(stage.in_flight)) for _ in together]
         self._course_of = {
             topic: course for topics, course in zip(together, self._courses, strict=True) for topic in topics
         }

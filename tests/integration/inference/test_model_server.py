@@ -181,8 +181,8 @@ def test_only_the_outputs_asked_for(channel: grpc.Channel, photos: list[bytes]) 
 
 def test_a_deadline_that_has_passed_is_said_so(channel: grpc.Channel, photos: list[bytes]) -> None:
     stub = PredictionServiceStub(channel)
-    busy = [stub.Predict.future(request("centernet-512", photos), timeout=60) for _ in range(3)]
-    code, reason = refusal(stub, request("centernet-512", photos), timeout=0.1)
+    busy = [stub.Predict.future(request("centernet-512", photos), timeout=60) for _ in range(8)]  # for seconds
+    code, reason = refusal(stub, request("centernet-512", photos), timeout=1.0)
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED, "it is not the server that is broken"
     assert "no room before the deadline" in reason
     assert all(len(call.result().outputs) == 4 for call in busy)

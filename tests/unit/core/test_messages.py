@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from core import messages as m
 from core.contracts import examples
 from core.errors import BadMessage
+from core.ids import Run, new_stream_id
 
 JSON_DECODERS = [m.decode_spec, m.decode_detections, m.decode_tracks, m.decode_event, m.decode_status]
 ALL_DECODERS = [*JSON_DECODERS, m.decode_frames]
@@ -45,3 +46,14 @@ def test_a_score_outside_its_range_is_a_bad_message(score: float) -> None:
     value = msgspec.json.encode({"label": "cat", "score": score, "box": [0, 0, 1, 1]})
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(value, type=m.Detection)
+
+
+@pytest.mark.parametrize("ephemeral", [False, True])
+def test_the_end_of_a_run_that_is_kept_is_known_by_its_bytes(ephemeral: bool) -> None:
+    stream, counts = new_stream_id(), m.IngestCounts()
+    end = m.RunEnd(stream, Run(1), "failure", counts, 9, error='{"message":"run_end"', ephemeral=ephemeral)
+    assert m.closes_run(m.encode_json(end)) is not ephemeral
+    for name in ("detections", "tracks", "events"):
+        others = [example for example in examples(name) if example.get("message") != "run_end"]
+        assert not any(m.closes_run(msgspec.json.encode(example)) for example in others)
+    assert not m.closes_run(None)

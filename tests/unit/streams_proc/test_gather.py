@@ -47,6 +47,37 @@ def test_a_part_is_given_once_the_linger_is_over() -> None:
     asyncio.run(scene())
 
 
+def test_nobody_lingers_after_a_record_that_closes() -> None:
+    async def scene() -> None:
+        gather = Gather(no_pressure(), lambda record: record.value == b"end")
+        gather.put(Held(1, record(0)))
+        taking = asyncio.create_task(gather.take(8, linger_s=3600))
+        await asyncio.sleep(0)
+        assert not taking.done()
+        gather.put(Held(1, record(1, value=b"end")))
+        assert offsets(await taking) == [("in", 0), ("in", 1)]
+        gather.put(Held(1, record(2)))
+        lingering = asyncio.create_task(gather.take(8, linger_s=3600))
+        await asyncio.sleep(0)
+        assert not lingering.done(), "the end was taken with the others"
+        lingering.cancel()
+
+    asyncio.run(scene())
+
+
+def test_nobody_lingers_while_no_more_is_fetched() -> None:
+    async def scene() -> None:
+        gather = Gather(Pressure(lambda tp: None, lambda tp: None, most_bytes=1000))
+        gather.put(Held(1, record(0, value=b"x" * 600)))
+        taking = asyncio.create_task(gather.take(8, linger_s=3600))
+        await asyncio.sleep(0)
+        assert not taking.done()
+        gather.put(Held(1, record(1, value=b"x" * 600)))
+        assert len(await taking or ()) == 2
+
+    asyncio.run(scene())
+
+
 def test_waiting_ends_empty_and_closing_ends_with_nothing() -> None:
     async def scene() -> None:
         gather = Gather(no_pressure())

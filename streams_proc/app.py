@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Process = Callable[[Settings, asyncio.Event, str | None], Awaitable[None]]
 MOST_RECORDS = 5000
-GULP_S = 0.25
+GULP_S = 0.5
 """How long a sink's broker gathers records before it answers."""
 MOST_TOLD = 16_384
 """Records whose callbacks may be unfinished at once."""

@@ -16,7 +16,7 @@ from streams_proc.origin import KafkaOrigin
 
 TIMEOUT_S = 20.0
 PATIENCE_S = 3 * SESSION_S
-"""A worker that has just ended stays a member for a session, and one that ended while it joined for a rebalance more."""
+"""A worker that has just ended is a member for a session; one that ended while it joined, for a rebalance more."""
 AGAIN_S = 0.5
 _log = log.get(__name__)
 

@@ -125,7 +125,8 @@ class FrameReader:
                     "auto.offset.reset": "error",
                     "fetch.message.max.bytes": FETCH_BYTES,
                     "queued.max.messages.kbytes": 4 * FETCH_BYTES // 1024,
-                    "fetch.wait.max.ms": 50,
+                    # a record that is asked for is there; what is fetched beyond it stands before the next question
+                    "fetch.wait.max.ms": 1,
                 },
             )
         return self._consumer
